@@ -1,0 +1,168 @@
+{{- define "fermata.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* At most 50 characters, so that "-migrate" and the suffixes that Kubernetes adds still fit into 63. */}}
+{{- define "fermata.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains (include "fermata.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "fermata.name" .) | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "fermata.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "fermata.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The hook runs before the release's own ServiceAccount exists, so the Job brings one of its own. */}}
+{{- define "fermata.migrationServiceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- printf "%s-migrate" (include "fermata.fullname" .) -}}
+{{- else -}}
+{{- include "fermata.serviceAccountName" . -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What selects pods, for ever: a Deployment's selector cannot be changed. Call with (dict "root" $ "component" …). */}}
+{{- define "fermata.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "fermata.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{- define "fermata.labels" -}}
+{{ include "fermata.selectorLabels" . }}
+app.kubernetes.io/part-of: fermata
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name (.root.Chart.Version | replace "+" "_") }}
+{{- end -}}
+
+{{/* Made before everything else, gone once the migration succeeded; kept for a look when it failed. */}}
+{{- define "fermata.hookAnnotations" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ .weight | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}
+
+{{- define "fermata.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{- printf "%s@%s" .repository .digest -}}
+{{- else -}}
+{{- printf "%s:%s" .repository (default $.Chart.AppVersion .tag) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* 10001 is the user that the Containerfile makes. */}}
+{{- define "fermata.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- define "fermata.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end -}}
+
+{{/* What the chart itself settles, by variable or argument: nothing under "settings" may name one. */}}
+{{- define "fermata.managedVariables" -}}
+FERMATA_DATABASE_URL FERMATA_DATA_DIR FERMATA_KEY_ENCRYPTION_KEY FERMATA_ISSUER FERMATA_AUDIENCE FERMATA_LOCAL_ISSUER FERMATA_HOST FERMATA_PORT
+{{- end -}}
+
+{{- define "fermata.env" -}}
+{{ include "fermata.migrationEnv" . }}
+- name: FERMATA_KEY_ENCRYPTION_KEY
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.secrets.keyEncryptionKey.name | quote }}
+      key: {{ .Values.secrets.keyEncryptionKey.key | quote }}
+- name: FERMATA_ISSUER
+  value: {{ .Values.auth.issuer | quote }}
+- name: FERMATA_AUDIENCE
+  value: {{ .Values.auth.audience | quote }}
+{{- end -}}
+
+{{/* A migration changes tables and reads nothing that was said: it does not get the key. */}}
+{{- define "fermata.migrationEnv" -}}
+{{- range $name, $value := .Values.settings -}}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{ end -}}
+- name: DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.secrets.databaseUrl.name | quote }}
+      key: {{ .Values.secrets.databaseUrl.key | quote }}
+{{- /* Said aloud, so that no image can switch it on: that issuer signs a token for anybody who asks. */}}
+- name: FERMATA_LOCAL_ISSUER
+  value: "false"
+{{- end -}}
+
+{{- define "fermata.probe" -}}
+httpGet:
+  path: {{ .path }}
+  port: http
+{{ toYaml .timing }}
+{{- end -}}
+
+{{/* Everything that is missing or contradicts itself, in one message; the schema has judged types and names by now. */}}
+{{- define "fermata.validate" -}}
+{{- $wrong := list -}}
+{{- if not .Values.image.repository -}}
+{{- $wrong = append $wrong "image.repository is empty: set it to where you pushed the image that the Containerfile builds" -}}
+{{- end -}}
+{{- if not .Values.auth.issuer -}}
+{{- $wrong = append $wrong "auth.issuer is empty: set it to your OpenID provider's issuer (\"iss\" of its tokens)" -}}
+{{- end -}}
+{{- if not .Values.auth.audience -}}
+{{- $wrong = append $wrong "auth.audience is empty: set it to this service's audience (\"aud\" of its tokens)" -}}
+{{- end -}}
+{{- if not .Values.secrets.databaseUrl.name -}}
+{{- $wrong = append $wrong (printf "secrets.databaseUrl.name is empty: name the existing Secret whose key %s holds the PostgreSQL URL" .Values.secrets.databaseUrl.key) -}}
+{{- end -}}
+{{- if not .Values.secrets.keyEncryptionKey.name -}}
+{{- $wrong = append $wrong (printf "secrets.keyEncryptionKey.name is empty: name the existing Secret whose key %s holds the key encryption key" .Values.secrets.keyEncryptionKey.key) -}}
+{{- end -}}
+{{- range $name := splitList " " (include "fermata.managedVariables" .) -}}
+{{- if hasKey $.Values.settings $name -}}
+{{- $wrong = append $wrong (printf "settings.%s is set: the chart settles that itself" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $value := .Values.settings -}}
+{{- if or (regexMatch "PASSWORD|SECRET|CREDENTIAL" $name) (regexMatch "://[^/]*@" $value) -}}
+{{- $wrong = append $wrong (printf "settings.%s looks like a secret: values are kept in clear in the release" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if ge (int .Values.preStopSeconds) (int .Values.terminationGracePeriodSeconds) -}}
+{{- $wrong = append $wrong "terminationGracePeriodSeconds must be more than preStopSeconds, or pods are killed while they answer" -}}
+{{- end -}}
+{{- if and .Values.autoscaling.enabled (gt (int .Values.autoscaling.minReplicas) (int .Values.autoscaling.maxReplicas)) -}}
+{{- $wrong = append $wrong "autoscaling.minReplicas is more than autoscaling.maxReplicas" -}}
+{{- end -}}
+{{- if .Values.networkPolicy.enabled -}}
+{{- if not .Values.networkPolicy.databaseTo -}}
+{{- $wrong = append $wrong "networkPolicy.databaseTo is empty: the pods could not reach their database" -}}
+{{- end -}}
+{{- if not .Values.networkPolicy.issuerTo -}}
+{{- $wrong = append $wrong "networkPolicy.issuerTo is empty: the pods could not fetch the keys of their OpenID provider" -}}
+{{- end -}}
+{{- end -}}
+{{- if $wrong -}}
+{{- fail (printf "\n\nfermata cannot be installed with these values:\n  - %s\nThe chart's README.md shows a complete set.\n" (join "\n  - " $wrong)) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,1 @@
+"""PostgreSQL: engine, sessions, tables, migrations, and the embedded server."""

@@ -1,0 +1,317 @@
+"""Every table. The ledger is the truth; all others are derived from it or serve it.
+
+Artists appear by their `subject`, a random reference; the platform's own id stands in `artists`
+alone, so that erasing it there erases it everywhere.
+"""
+
+from typing import Any, ClassVar
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from service.db.instants import InstantType
+
+PRIVATE = "private"
+"""The schema of what erasure destroys: keys, and what artists said in their own words."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _text(**options: Any) -> Any:
+    return Field(sa_type=Text, **options)
+
+
+def _instant(**options: Any) -> Any:
+    return Field(sa_type=InstantType, **options)
+
+
+def _bigint(**options: Any) -> Any:
+    return Field(sa_type=BigInteger, **options)
+
+
+class Table(SQLModel):
+    """The base of all tables."""
+
+    metadata: ClassVar[MetaData] = metadata
+
+
+class LedgerEvent(Table, table=True):
+    """One event: its exact leaf bytes, never updated, never deleted."""
+
+    __tablename__ = "ledger"
+
+    revision: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    recorded_at: int = _instant(nullable=False, unique=True)
+    kind: str = _text(nullable=False)
+    leaf: bytes = Field(sa_type=LargeBinary, nullable=False)
+    leaf_hash: bytes = Field(sa_type=LargeBinary, nullable=False)
+
+
+class LedgerHead(Table, table=True):
+    """The one row that numbers events: whoever holds its lock appends."""
+
+    __tablename__ = "ledger_head"
+    __table_args__ = (
+        CheckConstraint("id = 1", name="one_row"),
+        {"postgresql_with": {"fillfactor": 10}},
+    )
+
+    id: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    size: int = _bigint(nullable=False)
+    stack: bytes = Field(sa_type=LargeBinary, nullable=False)
+    recorded_at: int = _instant(nullable=False)
+
+
+class LedgerBatch(Table, table=True):
+    """The rows of one bulk event; its leaf carries their digest."""
+
+    __tablename__ = "ledger_batches"
+
+    revision: int = Field(
+        sa_column=Column(
+            BigInteger, ForeignKey("ledger.revision"), primary_key=True, autoincrement=False
+        )
+    )
+    body: bytes = Field(sa_type=LargeBinary, nullable=False)
+
+
+class Subject(Table, table=True):
+    """An artist's own key, wrapped. Destroying it makes every commitment of theirs unreadable."""
+
+    __tablename__ = "subjects"
+    __table_args__ = {"schema": PRIVATE}  # noqa: RUF012 - SQLAlchemy's own way
+
+    subject: str = _text(primary_key=True)
+    wrapped_key: bytes = Field(sa_type=LargeBinary, nullable=False)
+
+
+class EventDetail(Table, table=True):
+    """The private part of one event: what its leaf commits to, encrypted."""
+
+    __tablename__ = "event_details"
+    __table_args__ = {"schema": PRIVATE}  # noqa: RUF012 - SQLAlchemy's own way
+
+    revision: int = Field(
+        sa_column=Column(
+            BigInteger, ForeignKey("ledger.revision"), primary_key=True, autoincrement=False
+        )
+    )
+    subject: str = _text(nullable=False, index=True)
+    ciphertext: bytes = Field(sa_type=LargeBinary, nullable=False)
+
+
+class Charter(Table, table=True):
+    """The charter as each event left it; the highest revision is in force."""
+
+    __tablename__ = "charter"
+
+    revision: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    platform: str = _text(nullable=False)
+    min_notice_period: int = _bigint(nullable=False)
+    recorded_at: int = _instant(nullable=False)
+
+
+class Use(Table, table=True):
+    """What a node of the tree of uses is called, by locale."""
+
+    __tablename__ = "uses"
+
+    use: str = _text(primary_key=True)
+    names: dict[str, str] = Field(sa_type=JSONB, nullable=False)
+    revision: int = _bigint(nullable=False)
+
+
+class Policy(Table, table=True):
+    """One policy version, never edited."""
+
+    __tablename__ = "policies"
+    __table_args__ = (PrimaryKeyConstraint("use", "version"),)
+
+    use: str = _text(nullable=False)
+    version: int = Field(nullable=False)
+    mode: str = _text(nullable=False)
+    recipients: list[str] = Field(sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
+    notice_period: int = _bigint(nullable=False)
+    editorial: bool = Field(nullable=False)
+    launch: bool = Field(nullable=False)
+    terms: int = Field(nullable=False)
+    published_at: int = _instant(nullable=False)
+    revision: int = _bigint(nullable=False, unique=True)
+
+
+class PolicyText(Table, table=True):
+    """The exact words of one version in one locale, and their hash as the ledger has it."""
+
+    __tablename__ = "policy_texts"
+    __table_args__ = (PrimaryKeyConstraint("use", "version", "locale"),)
+
+    use: str = _text(nullable=False)
+    version: int = Field(nullable=False)
+    locale: str = _text(nullable=False)
+    text: str = _text(nullable=False)
+    sha256: str = _text(nullable=False)
+
+
+class Artist(Table, table=True):
+    """An artist: the platform's id, and the reference that stands for it everywhere else."""
+
+    __tablename__ = "artists"
+
+    subject: str = _text(primary_key=True)
+    artist_id: str | None = _text(unique=True)
+    name: str | None = _text()
+    registered_at: int = _instant(nullable=False)
+    revision: int = _bigint(nullable=False, index=True)
+    erased_at: int | None = _instant()
+
+
+class Delegate(Table, table=True):
+    """Who may act for an artist, and whether also to say yes."""
+
+    __tablename__ = "delegates"
+    __table_args__ = (PrimaryKeyConstraint("subject", "delegate"),)
+
+    subject: str = _text(nullable=False)
+    delegate: str = _text(nullable=False, index=True)
+    may_opt_in: bool = Field(nullable=False)
+    granted_at: int = _instant(nullable=False)
+    revoked_at: int | None = _instant()
+    revision: int = _bigint(nullable=False)
+
+
+class Content(Table, table=True):
+    """One content as it is now."""
+
+    __tablename__ = "content"
+    __table_args__ = (Index("ix_content_rightsholders", "rightsholders", postgresql_using="gin"),)
+
+    content_id: str = _text(primary_key=True)
+    title: str | None = _text()
+    isrc: str | None = _text(index=True)
+    status: str = _text(nullable=False)
+    rightsholders: list[str] = Field(sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
+    put_at: int = _instant(nullable=False)
+    revision: int = _bigint(nullable=False)
+
+
+class ContentHistory(Table, table=True):
+    """One content as each event left it, for answers about the past."""
+
+    __tablename__ = "content_history"
+    __table_args__ = (PrimaryKeyConstraint("content_id", "revision"),)
+
+    content_id: str = _text(nullable=False)
+    revision: int = _bigint(nullable=False)
+    status: str = _text(nullable=False)
+    rightsholders: list[str] = Field(sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
+    put_at: int = _instant(nullable=False)
+
+
+class Consent(Table, table=True):
+    """One consent record with its evidence: who acted, where, and what they were shown."""
+
+    __tablename__ = "consents"
+    __table_args__ = (Index("ix_consents_subject_revision", "subject", "revision"),)
+
+    revision: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    subject: str = _text(nullable=False)
+    answer: str = _text(nullable=False)
+    use: str = _text(nullable=False)
+    content: str | None = _text()
+    recipient: str | None = _text()
+    expires_at: int | None = _instant()
+    recorded_at: int = _instant(nullable=False)
+    actor: str = _text(nullable=False)
+    acting_as: str = _text(nullable=False)
+    channel: str = _text(nullable=False)
+    locale: str | None = _text()
+    shown: dict[str, Any] = Field(sa_type=JSONB, nullable=False)
+
+
+class Notice(Table, table=True):
+    """The announcement of one policy version. Its id is `use:version`."""
+
+    __tablename__ = "notices"
+
+    notice_id: str = _text(primary_key=True)
+    use: str = _text(nullable=False)
+    version: int = Field(nullable=False)
+    announced_at: int = _instant(nullable=False)
+    revision: int = _bigint(nullable=False)
+
+
+class Delivery(Table, table=True):
+    """The first confirmed arrival of a notice at an artist; it starts the window (R6)."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (PrimaryKeyConstraint("notice_id", "subject"),)
+
+    notice_id: str = _text(nullable=False)
+    subject: str = _text(nullable=False, index=True)
+    channel: str = _text(nullable=False)
+    delivered_at: int = _instant(nullable=False)
+    closes_at: int = _instant(nullable=False)
+    revision: int = _bigint(nullable=False)
+
+
+class Bounce(Table, table=True):
+    """A notice that did not arrive. It starts nothing (R6)."""
+
+    __tablename__ = "bounces"
+    __table_args__ = (PrimaryKeyConstraint("notice_id", "subject", "revision"),)
+
+    notice_id: str = _text(nullable=False)
+    subject: str = _text(nullable=False)
+    channel: str = _text(nullable=False)
+    bounced_at: int = _instant(nullable=False)
+    revision: int = _bigint(nullable=False)
+
+
+class IdempotencyKey(Table, table=True):
+    """The answer one client got for one key, so that a repeated write is answered, not redone."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (PrimaryKeyConstraint("client", "key"),)
+
+    client: str = _text(nullable=False)
+    key: str = _text(nullable=False)
+    fingerprint: bytes = Field(sa_type=LargeBinary, nullable=False)
+    answer: dict[str, Any] = Field(sa_type=JSONB, nullable=False)
+    recorded_at: int = _instant(nullable=False)
+
+
+class DecisionLogRow(Table, table=True):
+    """One answered check: who asked what, at which revision, and every outcome."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (Index("ix_decisions_answered_at", "answered_at"),)
+
+    decision_id: str = _text(primary_key=True)
+    answered_at: int = _instant(nullable=False)
+    evaluated_at: int = _instant(nullable=False)
+    revision: int = _bigint(nullable=False)
+    client: str = _text(nullable=False)
+    caller: str = _text(nullable=False)
+    request: dict[str, Any] = Field(sa_type=JSONB, nullable=False)
+    outcomes: bytes = Field(sa_type=LargeBinary, nullable=False)

@@ -1,0 +1,161 @@
+"""The follower: it feeds the index with the ledger's tail, and audits what it reads on the way."""
+
+import asyncio
+import contextlib
+import heapq
+import logging
+from collections.abc import Sequence
+from typing import Final, Self
+
+import asyncpg
+
+from service.db.engine import connect
+from service.decisions.index import Index
+from service.domain.merkle import CompactRange
+from service.ledger.events import Kind, LedgerBroken, StoredEvent
+from service.ledger.head import HeadReader, HeadUnknown
+from service.ledger.read import tail
+from service.ledger.vault import Vault
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE: Final = 500
+_HEAD = "SELECT size, stack FROM ledger_head"
+_NAMES = "SELECT subject, artist_id FROM artists WHERE revision = $1 AND artist_id IS NOT NULL"
+
+
+class NotThereYet(Exception):  # noqa: N818 - names a state
+    """The index has not reached the revision that the answer must not be older than."""
+
+
+class Follower:
+    """Keeps one index at the ledger's tail. It never skips: a gap stops it for good."""
+
+    def __init__(
+        self, url: str, vault: Vault, index: Index, heads: HeadReader, *, interval: float
+    ) -> None:
+        """Take the database's address; `interval` in seconds is how often it looks by itself."""
+        self._url = url
+        self._vault = vault
+        self._index = index
+        self._heads = heads
+        self._interval = interval
+        self._connection: asyncpg.Connection | None = None
+        self._wanted = 0
+        self._wake = asyncio.Event()
+        self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._task: asyncio.Task[None] | None = None
+        self.broken: LedgerBroken | None = None
+        """What is wrong with the ledger; while it is set nothing may be answered."""
+
+    async def __aenter__(self) -> Self:
+        """Start following."""
+        self._task = asyncio.create_task(self._run(), name="fermata-follower")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        await self._disconnect()
+
+    def look(self) -> None:
+        """Say that there is something new, so that it is fetched now."""
+        self._wake.set()
+
+    async def reach(self, revision: int, *, timeout: float) -> None:  # noqa: ASYNC109 - a promise of this method
+        """Return once the index holds `revision`. Raises NotThereYet, LedgerBroken."""
+        if self.broken is not None:
+            raise self.broken
+        if self._index.revision >= revision:
+            return
+        arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiters, (revision, id(arrived), arrived))
+        self._wanted = max(self._wanted, revision)
+        self._wake.set()
+        try:
+            async with asyncio.timeout(timeout):
+                await arrived
+        except TimeoutError:
+            message = f"revision {revision} has not arrived here; this replica is behind"
+            raise NotThereYet(message) from None
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._follow()
+            except LedgerBroken as broken:
+                self._stop_for_good(broken)
+                return
+            except (HeadUnknown, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                _log.warning("cannot follow the ledger, trying again: %s", error)
+                await self._disconnect()
+                await asyncio.sleep(max(self._interval, 0.1))
+
+    async def _follow(self) -> None:
+        while True:
+            if self._wanted <= self._index.revision:
+                self._wanted = (await self._heads.read()).size
+            if self._wanted < self._index.revision:
+                head = (await self._heads.read()).size
+                if head < self._index.revision:
+                    message = f"the ledger went back from {self._index.revision} events to {head}"
+                    raise LedgerBroken(message)
+            while self._index.revision < self._wanted:
+                await self._fetch()
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await self._wake.wait()
+
+    async def _fetch(self) -> None:
+        if self._connection is None:
+            self._connection = await connect(self._url, writable=True)
+        after = self._index.revision
+        events = await tail(self._connection, self._vault, after, limit=_AT_ONCE)
+        if not events:
+            message = f"the ledger should hold {self._wanted} events and ends at {after}"
+            raise LedgerBroken(message)
+        await self._take(self._connection, events)
+        await self._compare_trees(self._connection)
+        self._tell_waiters()
+
+    async def _take(self, connection: asyncpg.Connection, events: Sequence[StoredEvent]) -> None:
+        for event in events:
+            names: dict[str, str] = {}
+            if event.kind is Kind.ARTISTS_REGISTERED:
+                rows = await connection.fetch(_NAMES, event.revision)
+                names = {row["subject"]: row["artist_id"] for row in rows}
+            try:
+                self._index.apply(event, names)
+            except ValueError as error:
+                raise LedgerBroken(str(error)) from error
+
+    async def _compare_trees(self, connection: asyncpg.Connection) -> None:
+        row = await connection.fetchrow(_HEAD)
+        if row is None or row["size"] != self._index.revision:
+            return
+        if CompactRange.from_bytes(row["size"], row["stack"]) != self._index.range:
+            message = f"the tree at revision {row['size']} is not that of the events read"
+            raise LedgerBroken(message)
+
+    def _tell_waiters(self) -> None:
+        while self._waiters and self._waiters[0][0] <= self._index.revision:
+            arrived = heapq.heappop(self._waiters)[2]
+            if not arrived.done():
+                arrived.set_result(None)
+
+    def _stop_for_good(self, broken: LedgerBroken) -> None:
+        _log.critical("the ledger cannot be trusted, nothing is answered from it: %s", broken)
+        self.broken = broken
+        for _, _, arrived in self._waiters:
+            if not arrived.done():
+                arrived.set_exception(broken)
+        self._waiters.clear()
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()

@@ -1,0 +1,138 @@
+"""History: the state that a prefix of the ledger adds up to."""
+
+from dataclasses import dataclass, field
+from functools import singledispatchmethod
+from types import MappingProxyType
+
+from service.domain.consent import Answer, ConsentRecord, Scope
+from service.domain.events import (
+    ArtistErased,
+    ArtistsRegistered,
+    CharterSet,
+    ConsentRecorded,
+    ContentItem,
+    ContentPut,
+    Fact,
+    NoticeDelivered,
+    PolicyPublished,
+)
+from service.domain.instant import DAY, Duration, Instant
+from service.domain.policy import PolicyVersion, terms_of
+
+_NO_DELIVERIES: MappingProxyType[int, Instant] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class Artist:
+    """What the ledger knows of one artist.
+
+    `records` holds the latest record of each scope, taken-back ones included. `delivered` holds,
+    per use and version, the instant at which the first confirmed delivery was recorded (R6).
+    """
+
+    registered_at: Instant
+    erased: bool = False
+    records: dict[Scope, ConsentRecord] = field(default_factory=dict)
+    delivered: dict[str, dict[int, Instant]] = field(default_factory=dict)
+
+    def deliveries(self, use: str) -> "MappingProxyType[int, Instant] | dict[int, Instant]":
+        """Return the recording instants of this use's deliveries, by version."""
+        return self.delivered.get(use, _NO_DELIVERIES)
+
+    @property
+    def speaks_of_content(self) -> bool:
+        """Whether any record is about one content rather than all."""
+        return any(scope.content is not None for scope in self.records)
+
+
+class History:
+    """A fold over the ledger's facts: feed it in revision order, then ask `decide`.
+
+    It holds only what bears on present and future answers, so an answer about the past needs a
+    history that ends there.
+    """
+
+    def __init__(self) -> None:
+        """Start before the first event."""
+        self.revision = 0
+        self.recorded_at: Instant = 0
+        self.min_notice_period: Duration = 30 * DAY
+        self.first_artist_at: Instant | None = None
+        self.versions: dict[str, list[PolicyVersion]] = {}
+        self.artists: dict[str, Artist] = {}
+        self.content: dict[str, tuple[ContentItem, Instant]] = {}
+
+    def apply(self, revision: int, recorded_at: Instant, fact: Fact | None) -> None:
+        """Take the next event; `fact` is None where an event changes no answer.
+
+        Raises ValueError on a gap or a clock that went back: a history with a hole in it must
+        never answer.
+        """
+        if revision != self.revision + 1:
+            message = f"event {revision} cannot follow event {self.revision}"
+            raise ValueError(message)
+        if recorded_at <= self.recorded_at:
+            message = f"event {revision} is not later than event {self.revision}"
+            raise ValueError(message)
+        self.revision = revision
+        self.recorded_at = recorded_at
+        if fact is not None:
+            self._take(fact)
+
+    @singledispatchmethod
+    def _take(self, fact: Fact) -> None:
+        message = f"no rule knows what {type(fact).__name__} means"
+        raise TypeError(message)
+
+    @_take.register
+    def _(self, fact: CharterSet) -> None:
+        self.min_notice_period = fact.min_notice_period
+
+    @_take.register
+    def _(self, fact: PolicyPublished) -> None:
+        earlier = self.versions.setdefault(fact.use, [])
+        earlier.append(
+            PolicyVersion(
+                use=fact.use,
+                version=len(earlier) + 1,
+                mode=fact.mode,
+                recipients=fact.recipients,
+                notice_period=fact.notice_period,
+                texts=fact.texts,
+                editorial=fact.editorial,
+                launch=self.first_artist_at is None,
+                terms=terms_of(earlier, fact.texts, editorial=fact.editorial),
+                published_at=self.recorded_at,
+                revision=self.revision,
+            )
+        )
+
+    @_take.register
+    def _(self, fact: ArtistsRegistered) -> None:
+        if self.first_artist_at is None and fact.artists:
+            self.first_artist_at = self.recorded_at
+        for artist in fact.artists:
+            self.artists.setdefault(artist, Artist(self.recorded_at))
+
+    @_take.register
+    def _(self, fact: ArtistErased) -> None:
+        known = self.artists[fact.artist]
+        self.artists[fact.artist] = Artist(known.registered_at, erased=True)
+
+    @_take.register
+    def _(self, fact: ContentPut) -> None:
+        for item in fact.items:
+            self.content[item.content] = (item, self.recorded_at)
+
+    @_take.register
+    def _(self, fact: NoticeDelivered) -> None:
+        for artist in fact.artists:
+            delivered = self.artists[artist].delivered.setdefault(fact.use, {})
+            delivered.setdefault(fact.version, self.recorded_at)
+
+    @_take.register
+    def _(self, fact: ConsentRecorded) -> None:
+        record = ConsentRecord(
+            self.revision, self.recorded_at, Answer(fact.answer), fact.scope, fact.expires_at
+        )
+        self.artists[fact.artist].records[fact.scope] = record

@@ -1,0 +1,51 @@
+"""Uses: dotted paths in a tree whose leaves carry policies and whose root is `*`."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+ROOT: Final = "*"
+LONGEST_PATH: Final = 200
+
+_SEGMENT = r"[a-z][a-z0-9_-]*"
+_PATH = re.compile(rf"{_SEGMENT}(\.{_SEGMENT})*", re.ASCII)
+_RECIPIENT = re.compile(r"internal|[a-z][a-z0-9_-]*:[^\s:][^\s]*")
+
+
+def is_path(text: str) -> bool:
+    """Tell whether the text names a use other than the root."""
+    return len(text) <= LONGEST_PATH and _PATH.fullmatch(text) is not None
+
+
+def is_node(text: str) -> bool:
+    """Tell whether the text names any node of the tree, the root included."""
+    return text == ROOT or is_path(text)
+
+
+def is_recipient(text: str) -> bool:
+    """Tell whether the text names a recipient: `internal`, or `type:id` such as `partner:musiio`."""
+    return len(text) <= LONGEST_PATH and _RECIPIENT.fullmatch(text) is not None
+
+
+def lineage(use: str) -> tuple[str, ...]:
+    """Return the use itself and all its ancestors, nearest first, ending with the root."""
+    if use == ROOT:
+        return (ROOT,)
+    parts = use.split(".")
+    return (*(".".join(parts[:n]) for n in range(len(parts), 0, -1)), ROOT)
+
+
+def covers(node: str, use: str) -> bool:
+    """Tell whether `use` is `node` or lies beneath it."""
+    return node in {ROOT, use} or use.startswith(f"{node}.")
+
+
+def leaf_conflict(use: str, leaves: Iterable[str]) -> str | None:
+    """Return the leaf that forbids `use` to become one, or None.
+
+    Leaves carry policies and inner nodes group them: nothing is both.
+    """
+    for leaf in leaves:
+        if leaf != use and (covers(leaf, use) or covers(use, leaf)):
+            return leaf
+    return None

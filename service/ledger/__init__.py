@@ -1,0 +1,1 @@
+"""The ledger: one appender, gapless revisions, exact leaf bytes, and readers of its tail."""

@@ -1,0 +1,245 @@
+"""The only writer of the ledger.
+
+One committer per process takes the writes that are queued, locks the head row, numbers their
+events from it, writes them with everything derived from them, commits, and only then answers. The
+lock makes the order of events the order of commits, so no reader ever sees a gap.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self, TypeAlias
+
+from sqlalchemy import insert, select, tuple_
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.db.engine import Database, write_session
+from service.db.tables import IdempotencyKey
+from service.domain.refusal import Refused, RefusalKind, refuse
+from service.ledger.events import Json
+from service.ledger.transaction import Transaction, lock_head
+from service.ledger.vault import RandomBytes, Vault
+
+Write: TypeAlias = Callable[[Transaction], Awaitable[Json]]
+"""A change: it reads, refuses or records, derives, and returns what its caller is answered.
+
+It raises Refused before it has written anything, or not at all.
+"""
+
+LARGEST_GROUP: Final = 500
+_LOCALLY_ONLY = "01000"
+
+
+class OutcomeUnknown(Exception):  # noqa: N818 - neither success nor failure
+    """The connection broke around the commit: the write may or may not have happened.
+
+    Asking again with the same idempotency key tells, and does it if it did not.
+    """
+
+
+class AppenderDown(Exception):  # noqa: N818 - names a state
+    """The appender does not run: nothing is written."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyClaim:
+    """Whose key it is, the key, and a digest of the request it stands for."""
+
+    client: str
+    key: str
+    fingerprint: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A write's answer. It is durable. `replayed` where an earlier request already did it."""
+
+    body: Json
+    replayed: bool = False
+
+
+@dataclass(slots=True)
+class _Queued:
+    write: Write
+    claim: IdempotencyClaim | None
+    answer: asyncio.Future[Answered]
+
+    def settle(self, outcome: Answered | BaseException) -> None:
+        """Tell whoever waits; nobody may be waiting any more."""
+        if self.answer.done():
+            return
+        if isinstance(outcome, BaseException):
+            self.answer.set_exception(outcome)
+        else:
+            self.answer.set_result(outcome)
+
+
+class Appender:
+    """The committer of one process. Any number of processes may run one over one database."""
+
+    def __init__(
+        self,
+        database: Database,
+        vault: Vault,
+        random_bytes: RandomBytes,
+        *,
+        on_commit: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Take what it writes with; `on_commit` is called after each commit that added events."""
+        self._database = database
+        self._vault = vault
+        self._random = random_bytes
+        self._on_commit = on_commit
+        self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
+        self._connection: AsyncConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._unconfirmed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        """Start the committer."""
+        self._task = asyncio.create_task(self._run(), name="fermata-appender")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop it; what is still queued is told so and has not happened."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        while not self._queue.empty():
+            self._queue.get_nowait().settle(AppenderDown("the service is shutting down"))
+        await self._disconnect()
+
+    async def submit(self, write: Write, claim: IdempotencyClaim | None = None) -> Answered:
+        """Do a write; when this returns it is durable, and later strong checks see it.
+
+        Raises Refused where the write does, and where the claim's key was used for another
+        request; OutcomeUnknown where the connection broke around the commit; AppenderDown where
+        no write can be taken.
+        """
+        if self._task is None or self._task.done():
+            message = "writes are stopped; see the service's log for why"
+            raise AppenderDown(message)
+        answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait(_Queued(write, claim, answer))
+        return await answer
+
+    async def _run(self) -> None:
+        while True:
+            group = [await self._queue.get()]
+            while len(group) < LARGEST_GROUP and not self._queue.empty():
+                group.append(self._queue.get_nowait())
+            await self._commit_group(group)
+            if self._unconfirmed.is_set():
+                message = "the standby has not confirmed a commit: no more writes until it has"
+                raise AppenderDown(message)
+
+    async def _commit_group(self, group: Sequence[_Queued]) -> None:
+        """Commit a group at once; if one write breaks it, commit each of them on its own."""
+        try:
+            outcomes = await self._commit(group)
+        except asyncio.CancelledError:
+            for queued in group:
+                queued.settle(OutcomeUnknown("the service stopped while it was writing"))
+            raise
+        except Exception as error:  # noqa: BLE001 - any failure is an answer to its write
+            await self._disconnect()
+            if len(group) > 1 and not isinstance(error, OutcomeUnknown):
+                for queued in group:
+                    await self._commit_group([queued])
+                return
+            outcomes = [error] * len(group)
+        for queued, outcome in zip(group, outcomes, strict=True):
+            queued.settle(outcome)
+
+    async def _commit(self, group: Sequence[_Queued]) -> list[Answered | BaseException]:
+        connection = await self._connected()
+        session = write_session(connection)
+        async with session:
+            transaction = await lock_head(session, self._vault, self._random)
+            before = transaction.revision
+            known = await _known_answers(transaction, group)
+            outcomes = [await _do(transaction, queued, known) for queued in group]
+            await transaction.flush()
+            try:
+                await session.commit()
+                await connection.commit()
+            except (OSError, DBAPIError) as error:
+                message = "the database went away while the write was being committed"
+                raise OutcomeUnknown(message) from error
+        if transaction.revision > before:
+            self._on_commit()
+        return outcomes
+
+    async def _connected(self) -> AsyncConnection:
+        if self._connection is None:
+            self._connection = await self._database.connection()
+            raw = await self._connection.get_raw_connection()
+            driver: Any = raw.driver_connection
+            driver.add_log_listener(self._heed)
+            await self._connection.rollback()
+        return self._connection
+
+    def _heed(self, _connection: object, message: Any) -> None:
+        """Stop on "committed locally, but might not have been replicated"."""
+        if message.sqlstate == _LOCALLY_ONLY:
+            self._unconfirmed.set()
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(OSError, DBAPIError):
+                await connection.invalidate()
+                await connection.close()
+
+
+_Known: TypeAlias = dict[tuple[str, str], tuple[bytes, Json]]
+
+
+async def _known_answers(transaction: Transaction, group: Sequence[_Queued]) -> _Known:
+    claims = {(q.claim.client, q.claim.key) for q in group if q.claim is not None}
+    if not claims:
+        return {}
+    found = await transaction.session.execute(
+        select(IdempotencyKey).where(
+            tuple_(IdempotencyKey.client, IdempotencyKey.key).in_(sorted(claims))  # type: ignore[arg-type]
+        )
+    )
+    return {(row.client, row.key): (row.fingerprint, row.answer) for row in found.scalars()}
+
+
+async def _do(transaction: Transaction, queued: _Queued, known: _Known) -> Answered | BaseException:
+    """Do one write of a group. A refusal is its own outcome and leaves the others alone."""
+    claim = queued.claim
+    try:
+        if claim is not None and (claim.client, claim.key) in known:
+            return _replay(claim, *known[claim.client, claim.key])
+        body = await queued.write(transaction)
+    except Refused as refused:
+        return refused
+    if claim is not None:
+        known[claim.client, claim.key] = (claim.fingerprint, body)
+        await transaction.session.execute(
+            insert(IdempotencyKey).values(
+                client=claim.client,
+                key=claim.key,
+                fingerprint=claim.fingerprint,
+                answer=body,
+                recorded_at=transaction.now,
+            )
+        )
+    return Answered(body)
+
+
+def _replay(claim: IdempotencyClaim, fingerprint: bytes, answer: Json) -> Answered:
+    if fingerprint != claim.fingerprint:
+        raise refuse(
+            "Idempotency-Key",
+            "idempotency_key_reused",
+            "this key stands for another request: use a new key for a new request",
+            RefusalKind.CONFLICT,
+        )
+    return Answered(answer, replayed=True)

@@ -1,0 +1,161 @@
+"""One transaction of the ledger: the head locked, events numbered, leaves built, rows written."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, insert, select, update
+
+from service.db.engine import WriteSession
+from service.db.tables import EventDetail, LedgerBatch, LedgerEvent, LedgerHead, Subject
+from service.domain import merkle
+from service.domain.instant import Instant
+from service.domain.merkle import CompactRange
+from service.ledger.events import (
+    NewEvent,
+    Recorded,
+    batch_body,
+    canonical,
+    digest,
+    leaf_bytes,
+)
+from service.ledger.vault import NewSubject, RandomBytes, Vault
+
+NONCE_SIZE = 16
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What the transaction will insert, so that many events cost one statement a table."""
+
+    ledger: list[dict[str, Any]] = field(default_factory=list)
+    batches: list[dict[str, Any]] = field(default_factory=list)
+    details: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Transaction:
+    """What a write sees and uses while its process holds the head row.
+
+    `session` reads everything committed before, and everything that earlier writes of the same
+    transaction derived. Nothing is durable before the committer has committed.
+    """
+
+    def __init__(
+        self,
+        session: WriteSession,
+        head: LedgerHead,
+        now: Instant,
+        vault: Vault,
+        random: RandomBytes,
+    ) -> None:
+        """Start at the locked head; `now` is the ledger's clock, read after the lock was held."""
+        self.session = session
+        self._range = CompactRange.from_bytes(head.size, head.stack)
+        self._last = head.recorded_at
+        self._now = now
+        self._vault = vault
+        self._random = random
+        self._rows = _Rows()
+
+    @property
+    def now(self) -> Instant:
+        """The ledger's time for the next event: later than every event before it."""
+        return max(self._now, self._last + 1)
+
+    @property
+    def revision(self) -> int:
+        """The number of events so far, those of this transaction included."""
+        return self._range.size
+
+    @property
+    def recorded_at(self) -> Instant:
+        """When the last event so far was recorded."""
+        return self._last
+
+    @property
+    def stack(self) -> bytes:
+        """The tree's compact range after the last event so far."""
+        return self._range.to_bytes()
+
+    async def new_subject(self, count: int) -> list[str]:
+        """Make references for `count` artists, each with a key of its own."""
+        made: list[NewSubject] = [self._vault.new_subject() for _ in range(count)]
+        await self.session.execute(
+            insert(Subject),
+            [{"subject": one.subject, "wrapped_key": one.wrapped_key} for one in made],
+        )
+        return [one.subject for one in made]
+
+    async def record(self, event: NewEvent) -> Recorded:
+        """Give the event the next revision and the ledger's time.
+
+        The caller writes what it derives from the event in the same session. Raises ValueError
+        where the leaf would be too long.
+        """
+        recorded = Recorded(self._range.size + 1, self.now)
+        nonce = self._random(NONCE_SIZE)
+        body = None if event.rows is None else batch_body(event.rows)
+        commitment = await self._seal(event, recorded.revision, nonce)
+        leaf = leaf_bytes(
+            event,
+            recorded_at=recorded.recorded_at,
+            nonce=nonce,
+            batch_digest=None if body is None else digest(body),
+            commitment=commitment,
+        )
+        leaf_hash = merkle.leaf_hash(leaf)
+        self._range = self._range.append(leaf_hash)
+        self._last = recorded.recorded_at
+        self._rows.ledger.append(
+            {
+                "revision": recorded.revision,
+                "recorded_at": recorded.recorded_at,
+                "kind": event.kind.value,
+                "leaf": leaf,
+                "leaf_hash": leaf_hash,
+            }
+        )
+        if body is not None:
+            self._rows.batches.append({"revision": recorded.revision, "body": body})
+        return recorded
+
+    async def _seal(self, event: NewEvent, revision: int, nonce: bytes) -> str | None:
+        if event.subject is None or event.details is None:
+            return None
+        wrapped_key = await self.session.scalar(
+            select(Subject.wrapped_key).where(Subject.subject == event.subject)
+        )
+        if wrapped_key is None:
+            message = f"no key is kept for {event.subject}: an erased artist can say nothing"
+            raise LookupError(message)
+        sealed = self._vault.seal(wrapped_key, nonce, revision, canonical(event.details))
+        self._rows.details.append(
+            {"revision": revision, "subject": event.subject, "ciphertext": sealed.ciphertext}
+        )
+        return sealed.commitment
+
+    async def flush(self) -> None:
+        """Write the events and the new head; the committer calls it once, before it commits."""
+        for table, rows in (
+            (LedgerEvent, self._rows.ledger),
+            (LedgerBatch, self._rows.batches),
+            (EventDetail, self._rows.details),
+        ):
+            if rows:
+                await self.session.execute(insert(table), rows)
+        if self._rows.ledger:
+            await self.session.execute(
+                update(LedgerHead).values(
+                    size=self.revision, stack=self.stack, recorded_at=self.recorded_at
+                )
+            )
+
+
+async def lock_head(session: WriteSession, vault: Vault, random: RandomBytes) -> Transaction:
+    """Take the head row's lock and start a transaction there.
+
+    The clock is read in a statement of its own: in the locking one it would be read before the
+    wait for the lock.
+    """
+    head = (await session.execute(select(LedgerHead).with_for_update())).scalar_one()
+    now = await session.scalar(select(func.clock_timestamp(type_=LedgerEvent.recorded_at.type)))
+    return Transaction(session, head, now, vault, random)
