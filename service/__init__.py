@@ -1,1 +1,1 @@
-"""Fermata: may this content be used for this, by them, now, and how do you know?"""
+"""Fermata: may this content be used for this, by them, now, and how do you know."""

@@ -1,17 +1,18 @@
 """The keys that an issuer publishes (RFC 7517), as far as they can prove anything."""
 
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc import jwk
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jws import JWSRegistry
 
 from service.auth.trusted_issuer import ALGORITHMS
 
-_KEY_PAIRS: Final = frozenset({"RSA", "EC", "OKP"})
+_KEY_PAIRS: Final = ("RSA", "EC", "OKP")
 _SMALLEST_RSA: Final = 2048  # bits; RFC 7518 sections 3.3 and 3.5
 _UNUSABLE = (JoseError, UnsupportedAlgorithm, ValueError, TypeError, KeyError, AttributeError)
 
@@ -73,11 +74,17 @@ def _usable(entries: Iterable[object]) -> Iterator[PublishedKey]:
     for entry in entries:
         if isinstance(entry, dict) and entry.get("kty") in _KEY_PAIRS:
             try:
-                key = jwk.import_key(entry)
+                key = _imported(entry)
                 if _can_verify(key):
                     yield PublishedKey(key, key.kid, key.thumbprint())
             except _UNUSABLE:
                 continue
+
+
+def _imported(entry: jwk.DictKey) -> jwk.Key:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SecurityWarning)  # of weak RSA keys, which are left out
+        return jwk.import_key(entry)
 
 
 def _can_verify(key: jwk.Key) -> bool:

@@ -1,7 +1,6 @@
 """The local issuer's one grant: client credentials (RFC 6749 section 4.4), for development only."""
 
 import base64
-import binascii
 import hmac
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -101,7 +100,7 @@ def _credentials(form: Mapping[str, str], authorization: str | None) -> tuple[st
     scheme, _, encoded = authorization.partition(" ")
     try:
         decoded = base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return "", ""
     if scheme.lower() != "basic":
         return "", ""

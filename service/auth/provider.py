@@ -82,10 +82,8 @@ class ProviderKeys:
     async def after_miss(self, seen: PublishedKeys) -> PublishedKeys:
         """Return newer keys than `seen`, which lacked one; or `seen` itself if asked too recently.
 
-        Raises IssuerUnreachable when there should be newer keys and they cannot be had.
+        Raises IssuerUnreachable when there may be newer keys and they cannot be had.
         """
-        if self._keys is not None and self._keys is not seen:
-            return self._keys
         up_to_date = self._failure is None and not self._is_fetching()
         if up_to_date and self._asked_within(self._freshness.ask_again_after_s):  # K5
             return seen

@@ -16,11 +16,11 @@ its test in `tests/auth/test_verifier.py`:
  8  `aud`, a string or a list, names this service.
  9  `exp` is there and has not come.
 10  `nbf` and `iat`, where given, are not in the future, beyond the leeway.
-11  It is an access token and no ID token. `at+jwt` says so. Without it: a claim `typ` or `token_use`
-    that says what the token is, is believed; else there is none of the claims that only ID tokens
-    have (`nonce`, `at_hash`, `c_hash`, `s_hash`); and in either case there is a claim for scopes,
-    which ID tokens do not have. (Their audience is the client besides, so that 8 refuses them
-    unless an operator gave this service and a client the same name.)
+11  It is an access token and no ID token. `at+jwt` says so. Without it, a claim `typ` or
+    `token_use` that says what the token is, is believed; else there is none of the claims that
+    only ID tokens have (`nonce`, `at_hash`, `c_hash`, `s_hash`); and in either case there is a
+    claim for scopes, which ID tokens do not have. (Their audience is the client besides, so that 8
+    refuses them unless an operator gave this service and a client the same name.)
 12  It is a bearer token: one that is bound to a key (`cnf`) must not be taken without that proof.
 13  It says whose it is and which client it was given to.
 14  Its scopes are a string or a list of strings; those that mean nothing here grant nothing.

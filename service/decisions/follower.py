@@ -9,6 +9,7 @@ from typing import Final, Self
 
 import asyncpg
 
+from service.clock import Clock
 from service.db.engine import connect
 from service.decisions.index import Index
 from service.domain.merkle import CompactRange
@@ -32,13 +33,21 @@ class Follower:
     """Keeps one index at the ledger's tail. It never skips: a gap stops it for good."""
 
     def __init__(
-        self, url: str, vault: Vault, index: Index, heads: HeadReader, *, interval: float
+        self,
+        url: str,
+        vault: Vault,
+        index: Index,
+        heads: HeadReader,
+        clock: Clock,
+        *,
+        interval: float,
     ) -> None:
         """Take the database's address; `interval` in seconds is how often it looks by itself."""
         self._url = url
         self._vault = vault
         self._index = index
         self._heads = heads
+        self._clock = clock
         self._interval = interval
         self._connection: asyncpg.Connection | None = None
         self._wanted = 0
@@ -47,6 +56,10 @@ class Follower:
         self._task: asyncio.Task[None] | None = None
         self.broken: LedgerBroken | None = None
         """What is wrong with the ledger; while it is set nothing may be answered."""
+        self.fresh_at: int | None = None
+        """The monotonic instant at which the index was last known to hold all there was."""
+        self.caught_up = asyncio.Event()
+        """Set once the index has held all there was for the first time."""
 
     async def __aenter__(self) -> Self:
         """Start following."""
@@ -96,16 +109,16 @@ class Follower:
 
     async def _follow(self) -> None:
         while True:
-            if self._wanted <= self._index.revision:
-                self._wanted = (await self._heads.read()).size
-            if self._wanted < self._index.revision:
-                head = (await self._heads.read()).size
-                if head < self._index.revision:
-                    message = f"the ledger went back from {self._index.revision} events to {head}"
-                    raise LedgerBroken(message)
-            while self._index.revision < self._wanted:
-                await self._fetch()
             self._wake.clear()
+            asked_at = self._clock.monotonic()
+            head = (await self._heads.read()).size
+            if head < self._index.revision:
+                message = f"the ledger went back from {self._index.revision} events to {head}"
+                raise LedgerBroken(message)
+            while self._index.revision < max(head, self._wanted):
+                await self._fetch()
+            self.fresh_at = asked_at
+            self.caught_up.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await self._wake.wait()

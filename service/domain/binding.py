@@ -53,10 +53,10 @@ def binding_instants(
             since: Instant | None = registered_at
         elif _silence_permits_nothing(version, recipient):
             since = max(version.published_at, registered_at)
-        elif _goes_on_under_same_terms(version, recipient, versions, bound):
-            since = version.published_at
         elif version.editorial:
             since = None if bound[-1] is None else max(version.published_at, bound[-1])
+        elif _goes_on_under_same_terms(version, recipient, versions, bound):
+            since = version.published_at
         else:
             since = closes_at
         bound.append(since)

@@ -117,6 +117,11 @@ def artist_spans(history: History, query: Query, artist: str) -> tuple[Span, ...
     column = column_of(history, query, artist)
     if isinstance(column, Reason):
         return (Span(0, column, None),)
+    return spans_of(column)
+
+
+def spans_of(column: Column) -> tuple[Span, ...]:
+    """Return a column's answers from the last thing said that bears on it, in order."""
     instants = [column.settled_at, *column.edges()]
     return tuple(_span(instant, column.assess(instant)) for instant in instants)
 

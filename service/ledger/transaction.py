@@ -6,10 +6,12 @@ from typing import Any
 from sqlalchemy import func, insert, select, update
 
 from service.db.engine import WriteSession
+from service.db.instants import InstantType
 from service.db.tables import EventDetail, LedgerBatch, LedgerEvent, LedgerHead, Subject
 from service.domain import merkle
 from service.domain.instant import Instant
 from service.domain.merkle import CompactRange
+from service.domain.refusal import RefusalKind, refuse
 from service.ledger.events import (
     NewEvent,
     Recorded,
@@ -150,6 +152,17 @@ class Transaction:
             )
 
 
+def require_opened(transaction: Transaction) -> None:
+    """Raise Refused while the ledger has no charter: nothing else can be its first event."""
+    if transaction.revision == 0:
+        raise refuse(
+            "charter",
+            "charter_not_opened",
+            "open the charter first: it fixes the shortest window anybody will ever get",
+            RefusalKind.CONFLICT,
+        )
+
+
 async def lock_head(session: WriteSession, vault: Vault, random: RandomBytes) -> Transaction:
     """Take the head row's lock and start a transaction there.
 
@@ -157,5 +170,5 @@ async def lock_head(session: WriteSession, vault: Vault, random: RandomBytes) ->
     wait for the lock.
     """
     head = (await session.execute(select(LedgerHead).with_for_update())).scalar_one()
-    now = await session.scalar(select(func.clock_timestamp(type_=LedgerEvent.recorded_at.type)))
+    now = (await session.execute(select(func.clock_timestamp(type_=InstantType())))).scalar_one()
     return Transaction(session, head, now, vault, random)

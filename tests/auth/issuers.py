@@ -5,11 +5,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import httpx2
 from joserfc import jwt
+from joserfc.jwa import JWSAlgModel
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
+from typing_extensions import override
 
 from service.auth.provider import KeyFreshness
 from service.auth.trusted_issuer import ALGORITHMS, TrustedIssuer
@@ -31,12 +34,15 @@ class StoppedClock:
     monotonic_us: int = 5 * SECOND
 
     def now(self) -> int:
+        """The wall clock."""
         return self.now_us
 
     def monotonic(self) -> int:
+        """The clock that never goes back."""
         return self.monotonic_us
 
     def advance(self, seconds: float) -> None:
+        """Let time pass on both."""
         self.now_us += int(seconds * SECOND)
         self.monotonic_us += int(seconds * SECOND)
 
@@ -62,7 +68,8 @@ def key_for(algorithm: str, kid: str = "first") -> Key:
 class _AnyAlgorithm(JWSRegistry):
     """Signs by whatever it is told, without joserfc's warnings."""
 
-    def get_alg(self, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    @override
+    def get_alg(self, name: str) -> JWSAlgModel:
         return self.algorithms[name]
 
 
@@ -81,9 +88,15 @@ class MemoryIssuer:
     metadata: dict[str, object] = field(
         default_factory=lambda: {"issuer": ISSUER, "jwks_uri": JWKS}
     )
+    status: dict[str, int] = field(default_factory=dict)
+    """With which status an address answers what it else answers with 200."""
+    padding: dict[str, int] = field(default_factory=dict)
+    """How many blanks an address sends before its document."""
     answers: dict[str, Callable[[], httpx2.Response]] = field(default_factory=dict)
-    open: asyncio.Event | None = None
-    """Where set, the issuer hangs until it is."""
+    answering: asyncio.Event | None = None
+    """Where there is one, the issuer hangs until it is set."""
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by each request; cleared by a test that waits for one."""
 
     def claims(self, **changes: object) -> dict[str, object]:
         """The claims of a good access token; a change to `...` leaves that claim out."""
@@ -105,7 +118,7 @@ class MemoryIssuer:
         return {name: value for name, value in header.items() if value is not ...}
 
     def token(
-        self, claims: Mapping[str, object] | None = None, key: Key | None = None, **header: object
+        self, claims: Mapping[str, object] | None = None, key: Key | None = None, **header: Any
     ) -> str:
         """A good token but for these changes."""
         return signed(self.header(**header), self.claims(**(claims or {})), key or self.keys[0])
@@ -115,19 +128,31 @@ class MemoryIssuer:
         claims = {"scope": ..., "client_id": ..., "azp": "settings-page"} | changes
         return self.token(claims, typ="JWT")
 
+    def hang(self) -> None:
+        """Answer nothing from now on."""
+        self.answering = asyncio.Event()
+        self.asked.clear()
+
+    def go_on(self) -> None:
+        """Answer again, beginning with those who wait."""
+        if self.answering is not None:
+            self.answering.set()
+
     async def handle(self, request: httpx2.Request) -> httpx2.Response:
+        """Answer a request as the issuer's server would."""
         url = str(request.url)
         self.requests.append(url)
-        if self.open is not None:
-            await self.open.wait()
+        self.asked.set()
+        if self.answering is not None:
+            await self.answering.wait()
         if url in self.answers:
             return self.answers[url]()
-        if url == DISCOVERY:
-            return httpx2.Response(200, json=self.metadata)
-        if url == JWKS:
-            keys = [key.as_dict(private=False) for key in self.keys]
-            return httpx2.Response(200, content=json.dumps({"keys": keys}))
-        return httpx2.Response(404)
+        documents: dict[str, object] = {
+            DISCOVERY: self.metadata,
+            JWKS: {"keys": [key.as_dict(private=False) for key in self.keys]},
+        }
+        body = " " * self.padding.get(url, 0) + json.dumps(documents[url])
+        return httpx2.Response(self.status.get(url, 200), content=body)
 
     @property
     def fetches(self) -> int:

@@ -4,8 +4,8 @@ Everything is drawn from the `random.Random` that is passed in, so a seed is a h
 events, histories and checks is the one `oracle` documents; instants are whole seconds, strictly
 increasing, and the charter's `min_notice_period` is one second.
 
-`broken_rules` states the write rules of section 3 a second time, independently of the generator,
-and is how the tests know that what is generated could have been written.
+`broken_rules` states the write rules of section 3 as a check of any history, and is how the tests
+know that what is generated could have been written.
 """
 
 import random
@@ -186,7 +186,9 @@ class Writer:
             "rightsholders": self.rng.sample(people, min(count, len(people))),
         }
         if self.rng.random() < 0.25:
-            fields["status"] = self.rng.choice(("active", "active", "active", "disputed", "removed"))
+            fields["status"] = self.rng.choice(
+                ("active", "active", "active", "disputed", "removed")
+            )
         self.contents[content] = self.append("content", **fields)
 
     # -- notices and answers --------------------------------------------------------------------
@@ -247,7 +249,7 @@ class Writer:
         ]
         use = self.rng.choice(self.leaves)
         for event in running:
-            wider = event["use"] != use and (use + ".").startswith(event["use"].strip("*"))
+            wider = event["use"] != use and lies_under(use, event["use"])
             if wider and covers_something(self.versions, use, event["recipient"]):
                 same = ("artist", "content", "recipient", "answer")
                 fields = {field: event[field] for field in same}
@@ -270,12 +272,17 @@ class Writer:
         return artist, use, content, self.rng.choice((None, None, *RECIPIENTS))
 
 
+def lies_under(use: str, node: str) -> bool:
+    """Say whether `use` is `node` or below it; `*` is the root of all."""
+    return node in {"*", use} or use.startswith(node + ".")
+
+
 def covers_something(
     versions: Mapping[str, Sequence[Event]], node: str, recipient: str | None
 ) -> bool:
     """Say whether a yes here reaches a leaf whose latest version asks this recipient's artists."""
     for use, published in versions.items():
-        if not published or not (node in {"*", use} or use.startswith(node + ".")):
+        if not published or not lies_under(use, node):
             continue
         latest = published[-1]
         listed = recipient is None or recipient in latest["recipients"]
@@ -351,7 +358,7 @@ def checks_for(
     return found
 
 
-# -- the write rules, stated a second time ------------------------------------------------------
+# -- the write rules, as a check of any history -------------------------------------------------
 
 
 def broken_rules(history: Mapping[str, Any]) -> list[str]:
@@ -377,10 +384,11 @@ def policy_complaints(event: Event, before: Sequence[Event]) -> list[str]:
     """R2, R6, R7: what is wrong with a version, given all that came before it."""
     policies = [e for e in before if e["type"] == "policy"]
     versions = [e for e in policies if e["use"] == event["use"]]
-    complaints = []
-    for other in {e["use"] for e in policies} - {event["use"]}:
-        if other.startswith(event["use"] + ".") or event["use"].startswith(other + "."):
-            complaints.append("only leaves carry policies")
+    complaints = [
+        f"only leaves carry policies, and {other} is on the same branch"
+        for other in {e["use"] for e in policies} - {event["use"]}
+        if lies_under(other, event["use"]) or lies_under(event["use"], other)
+    ]
     if not event["recipients"]:
         complaints.append("lists nobody")
     least = versions[-1]["notice_seconds"] if versions else MIN_NOTICE_SECONDS
@@ -393,10 +401,17 @@ def policy_complaints(event: Event, before: Sequence[Event]) -> list[str]:
         elif any(event[field] != versions[-1][field] for field in kept):
             complaints.append("an editorial version changes nothing but the text")
     elif event["mode"] == "open":
-        if any(e["type"] == "artist" for e in before):
-            complaints.append("only launch terms can be open")
-        if any(e["mode"] == "open" for e in versions) and versions[-1]["mode"] != "open":
-            complaints.append("a use that leaves open never returns to it")
+        complaints += open_complaints(versions, before)
+    return complaints
+
+
+def open_complaints(versions: Sequence[Event], before: Sequence[Event]) -> list[str]:
+    """R2: what is wrong with a version that opens new terms as `open`."""
+    complaints = []
+    if any(e["type"] == "artist" for e in before):
+        complaints.append("only launch terms can be open")
+    if any(e["mode"] == "open" for e in versions) and versions[-1]["mode"] != "open":
+        complaints.append("a use that leaves open never returns to it")
     return complaints
 
 

@@ -49,8 +49,8 @@ REASONS = PERMITTED + DENIED
 class Answer(NamedTuple):
     """What the rules say at one instant.
 
-    `policy_version` is the version that governs by R7 for the rightsholder whose reason is given, or
-    None where no version binds that rightsholder or the question never got that far.
+    `policy_version` is the version that governs by R7 for the rightsholder whose reason is given,
+    or None where no version binds that rightsholder or the question never got that far.
     """
 
     permitted: bool
@@ -69,7 +69,7 @@ class Record(NamedTuple):
     expires: int | None
 
 
-class NotOneInterval(Exception):
+class NotOneIntervalError(Exception):
     """R9 is broken: the answers to a check are permitted again after they were denied."""
 
 
@@ -91,9 +91,9 @@ class Yes(NamedTuple):
 def answer(history: History, check: Check, *, lapse_is_final: bool = True) -> Answer:
     """Answer one check from the events recorded up to `check["at"]`, judged at that instant.
 
-    `lapse_is_final` is R4 as written: a yes that has lapsed stays lapsed. False lets a yes come back
-    once a version governs again that has its terms; see `tests/judge/test_oracle.py` for why both
-    are here.
+    `lapse_is_final` is R4 as written: a yes that has lapsed stays lapsed. False lets a yes come
+    back once a version governs again that has its terms; see `tests/judge/test_oracle.py` for why
+    both are here.
     """
     return answer_later(history, check, check["at"], lapse_is_final=lapse_is_final)
 
@@ -112,8 +112,8 @@ def interval(
     """Return the first permitted instant from `check["at"]` on, and the denied one that ends it.
 
     R9: with nothing more said, the answers from the check on are one half-open interval. `(None,
-    None)` means never, and `(start, None)` means for ever. Raises NotOneInterval if the answers do
-    not form one.
+    None)` means never, and `(start, None)` means for ever. Raises NotOneIntervalError if the
+    answers do not form one.
     """
     start: int | None = None
     until: int | None = None
@@ -121,7 +121,7 @@ def interval(
         permitted = answer_later(history, check, instant, lapse_is_final=lapse_is_final).permitted
         if permitted:
             if until is not None:
-                raise NotOneInterval(check, start, until, instant)
+                raise NotOneIntervalError(check, start, until, instant)
             if start is None:
                 start = instant
         elif start is not None and until is None:
@@ -176,7 +176,7 @@ class Judge:
 
     # -- the whole question ---------------------------------------------------------------------
 
-    def decide(self) -> Answer:
+    def decide(self) -> Answer:  # noqa: PLR0911 -- one return for each reason
         """Answer for one content or one artist: R1 first, then every rightsholder (R8)."""
         # R1: a use is known by its policy, and only leaves have one.
         if not self.versions:
@@ -204,7 +204,9 @@ class Judge:
                 return one
         return answers[0]
 
-    def decide_for(self, artist: str) -> Answer:  # noqa: PLR0911 -- one return for each reason
+    def decide_for(  # noqa: C901, PLR0911, PLR0912 -- one branch for each reason, in their order
+        self, artist: str
+    ) -> Answer:
         """Answer for one rightsholder, with the reasons in the order section 3 lists them."""
         # R1: an artist who is unknown or erased permits nothing.
         if self.registered_at(artist) is None:
@@ -217,8 +219,8 @@ class Judge:
         yeses = self.valid_yeses(artist, records)
         standing = self.standing_noes(records, yeses)
 
-        # Section 5, min_policy_version: a version below the one asked for does not count as binding,
-        # and neither does a yes that was shown an older one.
+        # Section 5, min_policy_version: a version below the one asked for does not count as
+        # binding, and neither does a yes that was shown an older one.
         binding = governing if governing is not None and governing >= self.least else None
         good_yes = any(yes.version >= self.least for yes in yeses)
 
@@ -233,8 +235,8 @@ class Judge:
             # R2 open: without asking; R3: a no denies in every mode but this one.
             if mode == "open" and listed:
                 return permitted("open")
-            # R4: a valid yes permits at once, even to a version still in its window. It comes before
-            # silence because it is the stronger ground (the shared cases confirm the order).
+            # R4: a valid yes permits at once, even to a version still in its window. It comes
+            # before silence, being the stronger ground (the shared cases confirm the order).
             if good_yes and not standing:
                 return permitted("opted_in")
             # R2 prohibited: never. R1: a recipient that the governing version does not list.
@@ -402,9 +404,11 @@ class Judge:
         if self.lapse_is_final:
             # R4, "from then on": what governed at any time since counts, and that only ever changes
             # when some version begins to bind.
-            for binds_at in self.binding_instants(artist):
-                if binds_at is not None and record.said_at <= binds_at <= self.now:
-                    instants.append(binds_at)
+            instants += [
+                binds_at
+                for binds_at in self.binding_instants(artist)
+                if binds_at is not None and record.said_at <= binds_at <= self.now
+            ]
         for instant in instants:
             governing = self.governing(artist, instant)
             if governing is None or governing <= shown:

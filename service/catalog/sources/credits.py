@@ -3,8 +3,8 @@
 A name split in error adds a rightsholder who has to agree as well; a name not split loses
 somebody's say. So doubt is settled for splitting, and these are the rules:
 
-1. Always between two artists: a comma or semicolon, `feat.`, `ft.`, `featuring`, `vs.`, `x`, `×`,
-   `meets`, `presents`, `starring`, `w/`, a `/` or `|` with spaces around it, ` + ` and ` & `.
+1. Always between two artists: a comma or semicolon, `feat.`, `ft.`, `featuring`, `vs.`, `x` or
+   its sign, `meets`, `presents`, `starring`, `w/`, and with spaces around them `/`, `|`, `+`, `&`.
    "Simon & Garfunkel" is therefore two: each of them has a say.
 2. Words that names hold too (`and`, `with`, `und`, `et`, `y`, `con`, `avec`, `mit`, `meet`)
    separate where a name beside them is known from another credit, where the credit is a list
@@ -15,10 +15,10 @@ somebody's say. So doubt is settled for splitting, and these are the rules:
    Orchestra", "Friends") never becomes an artist by itself, for all such bands would be one: the
    whole credit stands for it.
 4. `&`, `+` and `/` without spaces separate where a name beside them is known from another credit,
-   or where every side is a capitalised word of three letters or more: "Baier/Holz" is two, "AC/DC",
-   "And/Or" and "R&B Allstars" are one.
-5. Left whole: numbers ("4,000 Telephones"), an article or rank put last ("Get, The", "Miller, Jr."),
-   a surname put first where the turned name is known ("Byron, Ada"), "Mr. & Mrs. Byron".
+   or where every side is a capitalised word of three letters or more: "Baier/Holz" is two;
+   "AC/DC", "And/Or" and "R&B Allstars" are one.
+5. Left whole: numbers ("4,000 Telephones"), an article or rank put last ("Get, The"; "Miller,
+   Jr."), a surname put first where the turned name is known ("Byron, Ada"), "Mr. & Mrs. Byron".
 6. Who remixed is credited as well: "Ada Byron (Max Born remix)" is two.
 7. Placeholders alone ("Various Artists", "Unknown Artist") name nobody, so that R1 denies; beside
    a name they stay, because somebody unnamed has a say there.
@@ -30,6 +30,7 @@ import re
 from collections.abc import Collection, Iterable
 
 from service.catalog.sources.names import clean, identity
+from service.catalog.sources.track import TEXT_LIMIT, too_long
 
 _SURE = re.compile(
     r"""
@@ -37,8 +38,8 @@ _SURE = re.compile(
     | \s+ (?:versus|vs) (?!\w) \.? \s+
     | \s+ (?:meets|presents|pres\.|starring|x) \s+
     | \s+ w/ \s*
-    | \s+ [/|·•] \s+
-    | \s* [;；、，／×✕] \s*
+    | \s+ [/|\u00b7\u2022] \s+
+    | \s* [;\uff1b\u3001\uff0c\uff0f\u00d7\u2715] \s*
     | \s* (?: (?<!\d), | ,(?!\d{3}(?!\d)) )
       (?! \s* (?:jr|sr|ii|iii|iv|esq|phd|md|inc|ltd|llc|gmbh) (?!\w) )
       (?! \s* (?:the|an?|les?|l[ao]s?|el|die|der|das) \s* $ )
@@ -47,9 +48,9 @@ _SURE = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 _BETWEEN = re.compile(
-    r"\s+(&|\+|and|with|und|et|y|con|avec|mit|meet)\s+|\s*([＆＋])\s*", re.IGNORECASE
+    r"\s+(&|\+|and|with|und|et|y|con|avec|mit|meet)\s+|\s*([\uff06\uff0b])\s*", re.IGNORECASE
 )
-_SIGNS = frozenset("&+＆＋")
+_SIGNS = frozenset("&+\uff06\uff0b")
 _TIGHT = re.compile(r"(?<=\w)[&+/](?=\w)")
 _REMIXER = re.compile(
     r"[(\[]\s*([^()\[\]]+?)(?:['\u2019]s)?\s+(?:re-?mix|rmx|rework)\s*[)\]]", re.IGNORECASE
@@ -77,7 +78,9 @@ _TITLE = r"(?:dj|mc|mrs?|ms|miss|mister|dr|prof|sir|sra?|lady|lord|madame?|seño
 _ONLY_TITLE = re.compile(_TITLE + r"\.?", re.IGNORECASE)
 _TITLED = re.compile(_TITLE + r"(?:\.\s?|[\s_]+)\w.*", re.IGNORECASE)
 _ARTICLE = re.compile(r"(?:the|an?|les?|l[ao]s?|el|die|der|das)\s", re.IGNORECASE)
-_PARTICLES = frozenset("da de del della den der di do dos du la le of ten ter van von zu".split())
+_PARTICLES = frozenset(
+    {"da", "de", "del", "den", "der", "di", "do", "du", "la", "le", "of", "van", "von", "zu"}
+)
 _PLACEHOLDER = re.compile(
     r"(?:(?:various|unknown|diverse|verschiedene|unbekannter?)(?:\s+(?:artists?|interpreten?))?"
     r"|v[./]?a\.?|\[unknown\]|anonymous|n/?a|[-?\s]*)",
@@ -95,8 +98,11 @@ def split_credit(credit: str, known: Collection[str] = frozenset()) -> tuple[str
         known: the `identity` of every artist named in other credits; the more there are, the
             finer the split.
 
+    Raises:
+        ValueError: the line is longer than `TEXT_LIMIT`.
+
     """
-    text = clean(credit)
+    text = _credit_line(credit)
     if _PLACEHOLDER.fullmatch(text):
         return ()
     turned = _turned(text)
@@ -110,8 +116,12 @@ def guests_in_title(title: str, known: Collection[str] = frozenset()) -> tuple[s
 
     Whoever comes after `feat.`, `ft.` or `featuring`; and who remixed it, if known from a credit
     (a title's "Radio Remix" names nobody, and only the catalogue can tell).
+
+    Raises:
+        ValueError: the title is longer than `TEXT_LIMIT`.
+
     """
-    text = clean(title)
+    text = _credit_line(title)
     found: list[str] = []
     for match in _GUESTS_IN_TITLE.finditer(text):
         guests = match[match.lastindex or 0]
@@ -125,7 +135,15 @@ def guests_in_title(title: str, known: Collection[str] = frozenset()) -> tuple[s
 
 def known_names(credit: str) -> frozenset[str]:
     """What one credit teaches about the others: the identities of the names it surely holds."""
+    if len(credit) > TEXT_LIMIT:
+        return frozenset()
     return frozenset(identity(name) for name in split_credit(credit))
+
+
+def _credit_line(text: str) -> str:
+    if len(text) > TEXT_LIMIT:
+        raise ValueError(too_long(text))
+    return clean(text)
 
 
 def _artists(text: str, known: Collection[str], *, listed: bool) -> list[str]:
@@ -200,7 +218,7 @@ def _like_person(name: str) -> bool:
 
 
 def _turned(text: str) -> str | None:
-    """"Ada Byron" for "Byron, Ada"; None where the credit is not of that form."""
+    """Turn "Byron, Ada" into "Ada Byron"; None where the credit is not of that form."""
     parts = [part.strip() for part in text.split(",")]
     return f"{parts[1]} {parts[0]}" if len(parts) == _PAIR and all(parts) else None
 
@@ -218,7 +236,7 @@ def _bare(piece: str) -> str:
 def _distinct(names: Iterable[str]) -> tuple[str, ...]:
     """Each artist once, as first spelt; nobody without a name."""
     first: dict[str, str] = {}
-    for name in names:
+    for name in map(clean, names):
         if name:
             first.setdefault(identity(name), name)
     return tuple(first.values())

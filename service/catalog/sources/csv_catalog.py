@@ -1,13 +1,13 @@
 """Fermata's own plain catalogue format: one CSV row for one content.
 
-| column | what it holds |
-|---|---|
-| `content` | the platform's id of the content: up to 200 characters, none invisible |
-| `title` | how people know it; may be empty |
-| `artists` | the platform's ids of its rightsholders, in order, with `;` between them (so no id may hold one); empty means nobody is known, and R1 denies |
-| `isrc` | its ISRC (ISO 3901), with or without hyphens; may be empty |
-| `status` | `active`, `disputed` or `removed`; empty means `active` |
-| `artist_names` (may be left out) | the names of the artists, as many and in the same order, with `;` between them |
+- `content`: the platform's id of the content, up to 200 characters, none invisible.
+- `title`: how people know it; may be empty.
+- `artists`: the platform's ids of its rightsholders, in order, with `;` between them (so no id may
+  hold one); empty means that nobody is known, and R1 denies.
+- `isrc`: its ISRC (ISO 3901), with or without hyphens; may be empty.
+- `status`: `active`, `disputed` or `removed`; empty means `active`.
+- `artist_names`, a column that may be left out: the names of the artists, as many and in the same
+  order, with `;` between them; without it the ids are shown.
 
 UTF-8, comma-separated as in RFC 4180, first line the column names in any order. Credits are never
 taken apart here: this format says exactly who has a say.
@@ -65,7 +65,8 @@ def write_csv_catalog(tracks: Iterable[Track], out: TextIO) -> int:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*COLUMNS, NAMES])
     written = 0
-    for written, track in enumerate(tracks, start=1):
+    for track in tracks:
+        written += 1
         writer.writerow(
             [
                 track.content_id,

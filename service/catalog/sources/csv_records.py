@@ -93,6 +93,8 @@ def _record(line: _Line, lines: _Lines) -> list[str] | str:
             lines.put_back(held)
             return _OPEN
         fields = _fields(_Line(line.number, text, following.whole))
+    if isinstance(fields, str):
+        lines.put_back(held)
     return fields
 
 

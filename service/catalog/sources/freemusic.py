@@ -11,6 +11,7 @@ that correcting it changes no id. Rows that repeat a recording are refused, but 
 credits has a say in it.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,21 +77,21 @@ def _rows(folder: Path, label: str) -> Iterator[Track | BadRow]:
 
 def _surveyed(folder: Path, label: str) -> _Survey:
     survey = _Survey()
-    credits: set[str] = set()
+    lines: set[str] = set()
     for row in rows_by_column(folder / RELEASES, f"{label}/{RELEASES}", _RELEASE_COLUMNS):
         if isinstance(row, BadRow):
             survey.faults.append(row)
         else:
             survey.releases.add(row.by_column["id"])
-            credits.add(repaired(row.by_column["artist"]))
+            lines.add(repaired(row.by_column["artist"]))
     with FirstPlaces() as places:
         for row in rows_by_column(folder / TRACKS, label, _TRACK_COLUMNS):
             if isinstance(row, Row):
-                credits.add(repaired(row.by_column["trackartist"]))
+                lines.add(repaired(row.by_column["trackartist"]))
                 content = _content_id(row)
                 if places.earlier(content, label, row.line):
                     survey.repeats.setdefault(content, []).append(row)
-    for credit in credits:
+    for credit in lines:
         survey.known |= known_names(credit)
     return survey
 
@@ -102,10 +103,14 @@ def _track(row: Row, source: str, survey: _Survey) -> Track | BadRow:
             source, row.line, f"release {release[:80]!r} is not in {RELEASES}: add it there"
         )
     content_id = _content_id(row)
+    try:
+        artists = _artists([row, *survey.repeats.get(content_id, ())], survey.known)
+    except ValueError as wrong:
+        return BadRow(source, row.line, str(wrong))
     return Track(
         content_id=content_id,
         title=clean(repaired(row.by_column["title"])),
-        artists=_artists([row, *survey.repeats.get(content_id, ())], survey.known),
+        artists=artists,
         isrc=None,
         source=source,
         line=row.line,
@@ -117,7 +122,8 @@ def _artists(rows: list[Row], known: set[str]) -> tuple[ArtistName, ...]:
     credited: dict[str, ArtistName] = {}
     for row in rows:
         names = split_credit(repaired(row.by_column["trackartist"]), known)
-        guests = guests_in_title(repaired(row.by_column["title"]), known)
+        # A guest alone must not speak for an artist whom nobody named.
+        guests = guests_in_title(repaired(row.by_column["title"]), known) if names else ()
         for artist in map(named, [*names, *guests]):
             credited.setdefault(artist.artist_id, artist)
     return tuple(credited.values())
@@ -126,4 +132,4 @@ def _artists(rows: list[Row], known: set[str]) -> tuple[ArtistName, ...]:
 def _content_id(row: Row) -> str:
     identifying = ("id", "disc", "track", "trackurl", "title")
     place = "-".join(row.by_column[column] for column in ("id", "disc", "track"))
-    return readable_id(place, "\n".join(row.by_column[column] for column in identifying))
+    return readable_id(place, json.dumps([row.by_column[column] for column in identifying]))

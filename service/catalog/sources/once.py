@@ -1,11 +1,11 @@
-"""Every content once: the first row of an identifier stands, later ones are refused by name."""
+"""The last look at every row: fit for the service, and each content only once."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
-from service.catalog.sources.track import BadRow, Track
+from service.catalog.sources.track import BadRow, Track, track_problem
 
 
 class FirstPlaces:
@@ -58,6 +58,9 @@ def each_once(
 ) -> Iterator[Track | BadRow]:
     """The rows, with every repeated content made a BadRow that names the first of its kind.
 
+    A track that the service would refuse (`track_problem`) becomes a BadRow as well, and does not
+    count as the first of its kind.
+
     Args:
         rows: what a reader yields.
         seen: what other sources held already; None to look at these rows alone.
@@ -72,6 +75,9 @@ def each_once(
 
 
 def _unless_repeated(track: Track, seen: FirstPlaces) -> Track | BadRow:
+    problem = track_problem(track)
+    if problem:
+        return BadRow(track.source, track.line, problem)
     first = seen.earlier(track.content_id, track.source, track.line)
     if first is None:
         return track
@@ -80,5 +86,5 @@ def _unless_repeated(track: Track, seen: FirstPlaces) -> Track | BadRow:
     return BadRow(
         track.source,
         track.line,
-        f"{track.content_id} repeats {where}; the first stands: leave one of the two out",
+        f"{track.content_id} repeats {where}, which stands: leave one of the two out",
     )

@@ -9,6 +9,9 @@ from service.domain.events import ContentStatus
 ID_LIMIT = 200
 """The longest identifier the service takes, in characters."""
 
+TEXT_LIMIT = 1000
+"""The longest title, name or credit line, in characters."""
+
 _UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
@@ -47,8 +50,6 @@ class BadRow:
     reason: str
 
 
-
-
 def id_problem(identifier: str) -> str | None:
     """Why `identifier` cannot name anything, or None: 1 to 200 characters, none invisible."""
     if not identifier:
@@ -60,3 +61,20 @@ def id_problem(identifier: str) -> str | None:
     if _UNFIT.search(identifier):
         return "it holds a control character"
     return None
+
+
+def track_problem(track: Track) -> str | None:
+    """Why the service would not take this track, or None."""
+    for identifier in (track.content_id, *(artist.artist_id for artist in track.artists)):
+        problem = id_problem(identifier)
+        if problem:
+            return f"{identifier[:40]!r} is no identifier: {problem}"
+    for text in (track.title, *(artist.name for artist in track.artists)):
+        if len(text) > TEXT_LIMIT:
+            return too_long(text)
+    return None
+
+
+def too_long(text: str) -> str:
+    """What to say about a title, name or credit line beyond the limit."""
+    return f"{text[:40]!r}... has {len(text)} characters, and {TEXT_LIMIT} are the most"

@@ -1,7 +1,7 @@
 """Installs the npm package `oidc-provider`, with the Node that comes as a Python wheel.
 
-The tests call `installed_modules()` themselves. It installs exactly the committed lock, once for each
-content of it, into `.cache/node/`, which git ignores; several test processes may ask at once.
+The tests call `installed_modules()` themselves. It installs exactly the committed lock, once for
+each content of it, into `.cache/node/`, which git ignores; several test processes may ask at once.
 
     python tests/auth/oidc_provider/install.py            # install now, and print where
     python tests/auth/oidc_provider/install.py relock     # after a change of package.json

@@ -45,7 +45,7 @@ function resourceServer(resource) {
 async function grantAll(ctx) {
   const { client, params, session } = ctx.oidc;
   const grant = new ctx.oidc.provider.Grant({ clientId: client.clientId, accountId: session.accountId });
-  grant.addOIDCScope('openid');
+  grant.addOIDCScope(['openid', ...SCOPES].join(' '));
   if (params.resource) grant.addResourceScope(params.resource, SCOPES.join(' '));
   await grant.save();
   return grant;
@@ -60,8 +60,7 @@ function newProvider(issuer, keys) {
       },
       {
         client_id: 'settings-page', client_secret: 'a-secret-for-the-page', scope: ['openid', ...SCOPES].join(' '),
-        redirect_uris: ['http://127.0.0.1/back'], grant_types: ['authorization_code'], response_types: ['code'],
-        application_type: 'native',
+        redirect_uris: ['https://page.example/back'], grant_types: ['authorization_code'], response_types: ['code'],
       },
     ],
     cookies: { keys: [randomUUID()] },

@@ -1,0 +1,1 @@
+"""What pipelines install: it knows the wire, and nothing of the service."""

@@ -1,0 +1,81 @@
+"""Who may call: bearer tokens, and the scopes each route takes."""
+
+from typing import Annotated, Final
+
+from fastapi import Depends, Security
+from fastapi.security import HTTPBearer, SecurityScopes
+from starlette.requests import Request
+
+from service.api.context import services_of
+from service.api.problems import ScopeMissing
+from service.auth.bearer import bearer_token
+from service.auth.principal import Principal
+from service.auth.scopes import Scope
+from service.consents.authority import Actor, stranger
+
+SCHEME: Final = HTTPBearer(
+    scheme_name="token",
+    bearerFormat="JWT",
+    description="An OAuth 2.0 access token of the platform's OpenID provider. Each operation names "
+    "the scopes any one of which it takes.",
+    auto_error=False,
+)
+
+
+async def authenticate(request: Request, *needed: Scope) -> Principal:
+    """Return the caller if their token is good and carries one of the needed scopes.
+
+    Raises TokenRefused, IssuerUnreachable or ScopeMissing.
+    """
+    token = bearer_token(request.headers.get("authorization"))
+    principal = await services_of(request).verifier.verify(token)
+    if not any(principal.may(scope) for scope in needed):
+        raise ScopeMissing(needed)
+    return principal
+
+
+async def _principal(
+    request: Request, scopes: SecurityScopes, _scheme: Annotated[object, Depends(SCHEME)]
+) -> Principal:
+    return await authenticate(request, *(Scope(scope) for scope in scopes.scopes))
+
+
+def allowed(*scopes: Scope) -> object:
+    """Return the dependency that lets in whoever has any one of the scopes."""
+    return Security(_principal, scopes=[scope.value for scope in scopes])
+
+
+Checks = Annotated[Principal, allowed(Scope.CHECK)]
+Speaks = Annotated[Principal, allowed(Scope.CONSENTS, Scope.MANAGE)]
+Listens = Annotated[Principal, allowed(Scope.CONSENTS, Scope.MANAGE, Scope.AUDIT)]
+Registers = Annotated[Principal, allowed(Scope.MANAGE, Scope.CATALOG)]
+SeesArtists = Annotated[Principal, allowed(Scope.MANAGE, Scope.CATALOG, Scope.AUDIT)]
+Catalogs = Annotated[Principal, allowed(Scope.CATALOG)]
+SeesContent = Annotated[Principal, allowed(Scope.CATALOG, Scope.MANAGE, Scope.AUDIT)]
+Publishes = Annotated[Principal, allowed(Scope.POLICY)]
+Notifies = Annotated[Principal, allowed(Scope.NOTICE)]
+
+
+def actor_of(principal: Principal) -> Actor:
+    """Return in whose name the caller speaks for artists.
+
+    Raises Refused for a client without a person behind it that is not the platform: its id could
+    be some artist's (RFC 9068 section 5).
+    """
+    is_platform = principal.may(Scope.MANAGE)
+    if principal.is_client and not is_platform:
+        raise stranger()
+    return Actor(principal.subject, is_platform)
+
+
+def listener_of(principal: Principal) -> Actor | None:
+    """Return in whose name the caller reads what artists said; None for an audit.
+
+    Raises Refused as `actor_of` does.
+    """
+    return None if principal.may(Scope.AUDIT) else actor_of(principal)
+
+
+def client_of(principal: Principal) -> str:
+    """Return the name under which the caller's idempotency keys and decisions are kept."""
+    return f"{principal.client_id} {principal.subject}"

@@ -1,0 +1,100 @@
+"""How the check's answer is described in the OpenAPI document; `check_wire` writes it by hand."""
+
+
+
+from pydantic import BaseModel, Field
+
+from service.domain.assessment import Reason, Standing
+from service.domain.consent import Answer
+from service.domain.policy import Mode
+
+
+class PolicyInForce(BaseModel):
+    """The version an artist's answer was judged by."""
+
+    version: int
+    mode: Mode
+    recipients: list[str]
+    revision: int
+
+
+class WindowSeen(BaseModel):
+    """One artist's window for one version."""
+
+    policy_version: int
+    opens_at: str
+    closes_at: str
+
+
+class RecordApplied(BaseModel):
+    """A record that covers the check, what it amounts to, and which yes lifts it."""
+
+    revision: int
+    recorded_at: str
+    answer: Answer
+    use: str
+    content: str | None
+    recipient: str | None
+    expires_at: str | None
+    standing: Standing
+    shown_version: int | None
+    lapses_at: str | None
+    lifted_by: int | None
+
+
+class RightsholderExplained(BaseModel):
+    """One rightsholder's part of an answer."""
+
+    artist: str | None
+    reason: Reason
+    permitted_from: str | None
+    valid_until: str | None
+    policy: PolicyInForce | None
+    windows: list[WindowSeen]
+    records: list[RecordApplied]
+
+
+class Explained(BaseModel):
+    """The whole chain behind one result."""
+
+    refused_outright: Reason | None
+    rightsholders: list[RightsholderExplained]
+
+
+class CheckResult(BaseModel):
+    """One answer. The two instants are the interval in which it permits, if nothing more is said."""
+
+    content: str | None = Field(default=None, description="Where content was asked about.")
+    artist: str | None = Field(default=None, description="Where artists were asked about.")
+    permitted: bool
+    reason: Reason
+    policy_version: int | None
+    permitted_from: str | None
+    valid_until: str | None
+    explanation: Explained | None = None
+
+
+class CheckColumns(BaseModel):
+    """The same as parallel arrays, for large batches."""
+
+    content: list[str] | None = None
+    artist: list[str] | None = None
+    permitted: list[bool]
+    reason: list[Reason]
+    policy_version: list[int | None]
+    permitted_from: list[str | None]
+    valid_until: list[str | None]
+    explanation: list[Explained] | None = None
+
+
+class CheckAnswer(BaseModel):
+    """The answers in the order asked, at one revision and one instant."""
+
+    decision_id: str
+    revision: int
+    evaluated_at: str
+    use: str
+    recipient: str
+    results: list[CheckResult] | CheckColumns
+
+

@@ -1,0 +1,50 @@
+"""`/v1/artists/{artist}/consents`."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from service.api.access import Listens, Speaks, actor_of, listener_of
+from service.api.context import TheServices
+from service.api.schemas import ConsentIn, ConsentList, ConsentOut, Id
+from service.api.writing import TheWriting
+from service.consents.read import artist_heard_by, list_consents
+from service.consents.records import Shown, Statement, record_consent
+from service.domain.consent import Scope
+from service.domain.instant import parse_instant
+from service.ledger.events import Json
+
+router = APIRouter(prefix="/v1/artists", tags=["consents"])
+
+ArtistInPath = Annotated[Id, Path()]
+
+
+@router.post("/{artist}/consents", response_model=ConsentOut, status_code=HTTPStatus.CREATED)
+async def record(
+    artist: ArtistInPath, body: ConsentIn, caller: Speaks, writing: TheWriting
+) -> Json:
+    """Record what an artist says. Once this returns, no check that starts later overlooks it."""
+    statement = Statement(
+        answer=body.answer,
+        scope=Scope(body.use, body.content, body.recipient),
+        channel=body.channel,
+        expires_at=None if body.expires_at is None else parse_instant(body.expires_at),
+        locale=body.locale,
+        shown=[Shown(s.use, s.version, s.locale, s.text_sha256) for s in body.shown],
+    )
+    return await writing.submit(caller, record_consent(artist, statement, actor_of(caller)))
+
+
+@router.get("/{artist}/consents", response_model=ConsentList)
+async def read_consents(
+    artist: ArtistInPath,
+    caller: Listens,
+    services: TheServices,
+    before: Annotated[int | None, Query(ge=1)] = None,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
+) -> Json:
+    """Read everything an artist said, newest first."""
+    async with services.database.read() as session:
+        found = await artist_heard_by(session, artist, listener_of(caller))
+        return await list_consents(session, found, before=before, limit=limit)

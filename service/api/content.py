@@ -1,0 +1,53 @@
+"""`/v1/content`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from sqlalchemy import select
+
+from service.api.access import Catalogs, SeesContent
+from service.api.context import TheServices
+from service.api.schemas import ContentOut, ContentsIn, ContentsOut, Id
+from service.api.writing import TheWriting
+from service.catalog.content import ContentRow, put_content
+from service.db.tables import Artist, Content
+from service.domain.instant import format_instant
+from service.domain.refusal import RefusalKind, refuse
+from service.ledger.events import Json
+
+router = APIRouter(prefix="/v1/content", tags=["content"])
+
+
+@router.post("", response_model=ContentsOut)
+async def put(body: ContentsIn, caller: Catalogs, writing: TheWriting) -> Json:
+    """Add or replace content, up to 10,000 at once, all of it or none."""
+    rows = [
+        ContentRow(one.content, tuple(one.rightsholders), one.status, one.isrc, one.title)
+        for one in body.content
+    ]
+    return await writing.submit(caller, put_content(rows))
+
+
+@router.get("/{content}", response_model=ContentOut)
+async def read_content(
+    content: Annotated[Id, Path()], caller: SeesContent, services: TheServices
+) -> Json:
+    """Read one content as it is now. An erased rightsholder is shown as null."""
+    async with services.database.read() as session:
+        found = await session.get(Content, content)
+        if found is None:
+            message = "no content of this id is known"
+            raise refuse("content", "unknown_content", message, RefusalKind.UNKNOWN)
+        named = select(Artist.subject, Artist.artist_id).where(  # type: ignore[call-overload]
+            Artist.subject.in_(found.rightsholders)  # type: ignore[attr-defined]
+        )
+        artists = {subject: artist_id for subject, artist_id in await session.execute(named)}
+    return {
+        "content": found.content_id,
+        "rightsholders": [artists.get(subject) for subject in found.rightsholders],
+        "status": found.status,
+        "isrc": found.isrc,
+        "title": found.title,
+        "put_at": format_instant(found.put_at),
+        "revision": found.revision,
+    }

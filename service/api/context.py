@@ -1,0 +1,43 @@
+"""What every door works with: one process's services, made by `create_app`."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from service.auth.verifier import TokenVerifier
+from service.clock import Clock
+from service.db.engine import Database
+from service.decisions.check import Checker
+from service.decisions.follower import Follower
+from service.decisions.index import Index
+from service.ledger.append import Appender
+from service.ledger.head import HeadReader
+from service.settings import Settings
+from service.telemetry import Telemetry
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that runs in one process."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    appender: Appender
+    index: Index
+    follower: Follower
+    heads: HeadReader
+    checker: Checker
+    verifier: TokenVerifier
+    telemetry: Telemetry
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """Return the services of the app that serves this request."""
+    found: Services = connection.app.state.services
+    return found
+
+
+TheServices = Annotated[Services, Depends(services_of)]

@@ -1,0 +1,230 @@
+"""Problems on the wire (RFC 9457), and the only place that knows status codes for them.
+
+`type` is stable: clients may switch on it, and on each error's `code`.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+import msgspec
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.auth.problems import IssuerUnreachable, TokenRefused
+from service.auth.scopes import Scope
+from service.decisions.check import ClocksDisagree
+from service.decisions.follower import NotThereYet
+from service.decisions.log import LogUnavailable
+from service.domain.refusal import Refusal, Refused, RefusalKind
+from service.ledger.append import AppenderDown, OutcomeUnknown
+from service.ledger.events import LedgerBroken
+from service.ledger.head import HeadUnknown
+
+_log = logging.getLogger(__name__)
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_SECONDS: Final = "1"
+
+
+class ScopeMissing(Exception):  # noqa: N818 - an outcome
+    """The token is good but carries none of the scopes that this takes."""
+
+    def __init__(self, needed: Sequence[Scope]) -> None:
+        """Name the scopes any of which would do."""
+        super().__init__(" or ".join(needed))
+        self.needed = needed
+
+
+class BodyTooLarge(HTTPException):
+    """The request's body is larger than this service takes.
+
+    It is an HTTPException because FastAPI takes any other that reading a body raises for bad JSON.
+    """
+
+    def __init__(self, limit: int) -> None:
+        """Name the limit in bytes."""
+        detail = f"a request body may have at most {limit} bytes: send it in parts"
+        super().__init__(HTTPStatus.REQUEST_ENTITY_TOO_LARGE.value, detail)
+
+
+class BodyMalformed(Exception):  # noqa: N818 - an outcome
+    """The request's body is not the JSON it has to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of problem: the last part of its `type`, its status and its title."""
+
+    name: str
+    status: HTTPStatus
+    title: str
+
+    @property
+    def type(self) -> str:
+        """The stable URI of this kind."""
+        return f"urn:fermata:problem:{self.name}"
+
+
+MALFORMED = Kind("malformed-request", HTTPStatus.BAD_REQUEST, "The request cannot be read")
+INVALID = Kind("invalid-request", HTTPStatus.UNPROCESSABLE_ENTITY, "The request is refused")
+UNAUTHENTICATED = Kind("unauthenticated", HTTPStatus.UNAUTHORIZED, "Who you are is not proven")
+SCOPE_MISSING = Kind("scope-missing", HTTPStatus.FORBIDDEN, "Your token does not allow this")
+NOT_ALLOWED = Kind("not-allowed", HTTPStatus.FORBIDDEN, "You may not do this")
+NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
+METHOD = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "This cannot be done here")
+CONFLICT = Kind("conflict", HTTPStatus.CONFLICT, "The state of things is in the way")
+TOO_LARGE = Kind("body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large")
+CANNOT_KNOW = Kind(
+    "cannot-know", HTTPStatus.SERVICE_UNAVAILABLE, "The answer cannot be known now: treat it as no"
+)
+CLOCKS = Kind(
+    "clocks-disagree", HTTPStatus.SERVICE_UNAVAILABLE, "No window is trusted: treat it as no"
+)
+UNKNOWN_OUTCOME = Kind(
+    "outcome-unknown", HTTPStatus.SERVICE_UNAVAILABLE, "It may have happened: ask again"
+)
+UNAVAILABLE = Kind("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Not now: try again")
+INTERNAL = Kind("internal", HTTPStatus.INTERNAL_SERVER_ERROR, "Something broke here")
+OTHER = Kind("http", HTTPStatus.BAD_REQUEST, "The request is refused")
+
+_REFUSED: Final[Mapping[RefusalKind, Kind]] = {
+    RefusalKind.INVALID: INVALID,
+    RefusalKind.UNKNOWN: NOT_FOUND,
+    RefusalKind.CONFLICT: CONFLICT,
+    RefusalKind.NOT_ALLOWED: NOT_ALLOWED,
+}
+
+_CANNOT: Final[Mapping[type[Exception], Kind]] = {
+    HeadUnknown: CANNOT_KNOW,
+    NotThereYet: CANNOT_KNOW,
+    LedgerBroken: CANNOT_KNOW,
+    LogUnavailable: CANNOT_KNOW,
+    IssuerUnreachable: CANNOT_KNOW,
+    ClocksDisagree: CLOCKS,
+    OutcomeUnknown: UNKNOWN_OUTCOME,
+    AppenderDown: UNAVAILABLE,
+}
+
+
+def problem(
+    kind: Kind,
+    detail: str,
+    errors: Sequence[Refusal] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return the response for a problem; `errors` name fields and what to do about each."""
+    body: dict[str, Any] = {
+        "type": kind.type,
+        "title": kind.title,
+        "status": kind.status.value,
+        "detail": detail,
+    }
+    if errors:
+        body["errors"] = [
+            {"field": e.field, "code": e.code, "message": e.message} for e in errors
+        ]
+    return Response(
+        msgspec.json.encode(body), kind.status.value, dict(headers or {}), media_type=MEDIA_TYPE
+    )
+
+
+def _refused(_: Request, refused: Refused) -> Response:
+    return problem(_REFUSED[refused.kind], str(refused), refused.refusals)
+
+
+def _invalid(_: Request, error: RequestValidationError) -> Response:
+    found = error.errors()
+    if any(one["type"] == "json_invalid" for one in found):
+        return problem(MALFORMED, "the body is not valid JSON")
+    refusals = [Refusal(_path(one["loc"]), one["type"], one["msg"]) for one in found[:100]]
+    detail = "; ".join(f"{r.field}: {r.message}" for r in refusals[:3])
+    return problem(INVALID, detail, refusals)
+
+
+def _path(location: Sequence[Any]) -> str:
+    """Return `content[3].title` for ("body", "content", 3, "title")."""
+    path = ""
+    for part in location[1:] if len(location) > 1 else location:
+        path += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return path.removeprefix(".")
+
+
+def _malformed(_: Request, error: BodyMalformed) -> Response:
+    return problem(MALFORMED, str(error))
+
+
+def _unauthenticated(_: Request, refused: TokenRefused) -> Response:
+    challenge = f'Bearer error="invalid_token", error_description="{refused.reason.value}"'
+    return problem(
+        UNAUTHENTICATED,
+        refused.detail,
+        [Refusal("Authorization", refused.reason.value, refused.detail)],
+        {"WWW-Authenticate": challenge},
+    )
+
+
+def _scope_missing(_: Request, missing: ScopeMissing) -> Response:
+    challenge = f'Bearer error="insufficient_scope", scope="{" ".join(missing.needed)}"'
+    detail = f"ask your OpenID provider for a token with the scope {missing}"
+    return problem(SCOPE_MISSING, detail, headers={"WWW-Authenticate": challenge})
+
+
+def _too_large(_: Request, error: BodyTooLarge) -> Response:
+    return problem(TOO_LARGE, error.detail, headers={"Connection": "close"})
+
+
+def _cannot(_: Request, error: Exception) -> Response:
+    kind = next(kind for cause, kind in _CANNOT.items() if isinstance(error, cause))
+    _log.error("%s: %s", kind.name, error, exc_info=error.__cause__)
+    return problem(kind, str(error), headers={"Retry-After": RETRY_AFTER_SECONDS})
+
+
+def _database(_: Request, error: Exception) -> Response:
+    _log.error("the database cannot be reached", exc_info=error)
+    detail = "the database cannot be reached"
+    return problem(UNAVAILABLE, detail, headers={"Retry-After": RETRY_AFTER_SECONDS})
+
+
+def _http(_: Request, error: HTTPException) -> Response:
+    kinds = {kind.status.value: kind for kind in (NOT_FOUND, METHOD, UNAUTHENTICATED)}
+    kind = kinds.get(error.status_code, OTHER)
+    return problem(kind, str(error.detail), headers=error.headers)
+
+
+def _internal(_: Request, error: Exception) -> Response:
+    _log.error("a request broke", exc_info=error)
+    return problem(INTERNAL, "the log of the service says more; nothing was permitted")
+
+
+_E = TypeVar("_E", bound=Exception)
+
+
+def answer_problems(app: FastAPI) -> None:
+    """Make every refusal and failure of the app a problem."""
+
+    def on(cause: type[_E], handler: Callable[[Request, _E], Response]) -> None:
+        async def handle(request: Request, error: Exception) -> Response:
+            return handler(request, error)  # type: ignore[arg-type]
+
+        handler_type: Callable[[Request, Exception], Awaitable[Response]] = handle
+        app.add_exception_handler(cause, handler_type)
+
+    on(Refused, _refused)
+    on(RequestValidationError, _invalid)
+    on(BodyMalformed, _malformed)
+    on(TokenRefused, _unauthenticated)
+    on(ScopeMissing, _scope_missing)
+    on(BodyTooLarge, _too_large)
+    for cause in _CANNOT:
+        on(cause, _cannot)
+    for cause in (DBAPIError, ConnectionError, TimeoutError):
+        on(cause, _database)
+    on(HTTPException, _http)
+    on(Exception, _internal)

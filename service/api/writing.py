@@ -1,0 +1,55 @@
+"""Handing a write to the ledger: idempotent, and answered only once it is durable."""
+
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import Depends, Header
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.api.access import client_of
+from service.api.context import TheServices
+from service.auth.principal import Principal
+from service.ledger.append import IdempotencyClaim, Write
+from service.ledger.events import Json
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="Any text of your own. A repeated request with the same key is answered as the "
+        "first was and does nothing again; with another body it is refused.",
+    ),
+]
+
+
+class Writing:
+    """Submits the write of one request."""
+
+    def __init__(
+        self, request: Request, response: Response, services: TheServices, key: IdempotencyKey = None
+    ) -> None:
+        """Take the request whose key and body a repetition is recognised by."""
+        self._request = request
+        self._response = response
+        self._appender = services.appender
+        self._key = key
+
+    async def submit(self, principal: Principal, write: Write) -> Json:
+        """Return the write's answer once it is durable. Raises what `Appender.submit` does."""
+        answered = await self._appender.submit(write, await self._claim(principal))
+        if answered.replayed:
+            self._response.headers["Idempotency-Replayed"] = "true"
+        return answered.body
+
+    async def _claim(self, principal: Principal) -> IdempotencyClaim | None:
+        if self._key is None:
+            return None
+        asked = f"{self._request.method} {self._request.url.path}?{self._request.url.query}\n"
+        digest = sha256(asked.encode() + await self._request.body()).digest()
+        return IdempotencyClaim(client_of(principal), self._key, digest)
+
+
+TheWriting = Annotated[Writing, Depends(Writing)]

@@ -1,0 +1,1 @@
+"""The catalogue: artists and content, and where they are read from."""

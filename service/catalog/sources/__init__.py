@@ -1,0 +1,1 @@
+"""Catalogues as they are delivered: readers that tell tracks and their rightsholders."""

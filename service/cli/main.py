@@ -1,0 +1,18 @@
+"""The `fermata` command: one subcommand a file."""
+
+import typer
+
+from service.cli import demo, importing, migrate, openapi, policy, serve
+
+app = typer.Typer(
+    name="fermata",
+    help="Consent permissioning for platforms. Nothing plays on until the artist has had their say.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.command("serve")(serve.serve)
+app.command("migrate")(migrate.migrate)
+app.command("demo")(demo.demo)
+app.command("import")(importing.import_catalog)
+app.command("openapi")(openapi.openapi)
+app.add_typer(policy.app, name="policy")

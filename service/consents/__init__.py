@@ -1,0 +1,1 @@
+"""What artists said: consent records, and who may speak for them."""

@@ -1,0 +1,78 @@
+"""Who may say what for whom: the artist, a delegate of theirs, or the platform on their behalf."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import select
+
+from service.db.engine import ReadSession
+from service.db.tables import Artist, Consent, Delegate
+from service.domain.consent import Answer, Scope
+from service.domain.instant import Instant
+from service.domain.refusal import Refused, RefusalKind, refuse
+
+
+class ActingAs(StrEnum):
+    """In what role somebody acts."""
+
+    ARTIST = "artist"
+    DELEGATE = "delegate"
+    PLATFORM = "platform"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: the token's subject, and whether it may act for any artist of the platform."""
+
+    actor: str
+    is_platform: bool
+
+
+async def role_of(session: ReadSession, actor: Actor, artist: Artist) -> tuple[ActingAs, bool]:
+    """Return the role in which the actor speaks for the artist, and whether it covers a yes.
+
+    Raises Refused for a stranger, in the same words as for an artist who does not exist: who is
+    registered is nobody else's business.
+    """
+    if actor.actor == artist.artist_id and not actor.is_platform:
+        return ActingAs.ARTIST, True
+    if actor.is_platform:
+        return ActingAs.PLATFORM, True
+    granted = await session.get(Delegate, (artist.subject, actor.actor))
+    if granted is None or granted.revoked_at is not None:
+        raise stranger()
+    return ActingAs.DELEGATE, granted.may_opt_in
+
+
+def stranger() -> Refused:
+    """Return the refusal for somebody who has nothing to say for this artist."""
+    return refuse(
+        "artist",
+        "unknown_artist",
+        "no artist of this id is registered, or you may not act for them",
+        RefusalKind.UNKNOWN,
+    )
+
+
+async def permits_more(
+    session: ReadSession, artist: Artist, answer: Answer, scope: Scope, now: Instant
+) -> bool:
+    """Tell whether the statement can only widen what is permitted: a yes, or taking back a no."""
+    if answer is not Answer.INHERIT:
+        return answer is Answer.OPT_IN
+    said = (
+        select(Consent)
+        .where(
+            Consent.subject == artist.subject,  # type: ignore[arg-type]
+            Consent.use == scope.use,  # type: ignore[arg-type]
+            Consent.content.is_not_distinct_from(scope.content),  # type: ignore[union-attr]
+            Consent.recipient.is_not_distinct_from(scope.recipient),  # type: ignore[union-attr]
+        )
+        .order_by(Consent.revision.desc())  # type: ignore[attr-defined]
+        .limit(1)
+    )
+    current = (await session.execute(said)).scalar_one_or_none()
+    if current is None or current.answer == Answer.INHERIT:
+        return False
+    expired = current.expires_at is not None and current.expires_at <= now
+    return current.answer == Answer.OPT_OUT or expired

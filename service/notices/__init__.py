@@ -1,0 +1,1 @@
+"""Notices: what arrived at whom, and so when windows close."""

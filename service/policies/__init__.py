@@ -1,0 +1,1 @@
+"""Uses and their policies: the charter, versions, and what a draft would do."""

@@ -1,0 +1,43 @@
+"""Counters and histograms of one process, and how it logs."""
+
+import logging
+from collections import Counter as Tally
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+
+
+class Telemetry:
+    """What is counted. Each app has its own registry, so that two in one process do not mix."""
+
+    def __init__(self) -> None:
+        """Start at zero."""
+        self._registry = CollectorRegistry()
+        self._checks = Counter("fermata_checks", "Checks answered.", registry=self._registry)
+        self._results = Counter(
+            "fermata_check_results", "Results given.", ["reason"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "fermata_check_seconds",
+            "Time from a check's arrival to its answer.",
+            registry=self._registry,
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
+        )
+
+    def count_check(self, reasons: Iterable[str], seconds: float) -> None:
+        """Count one answered check and its results."""
+        self._checks.inc()
+        self._seconds.observe(seconds)
+        for reason, number in Tally(reasons).items():
+            self._results.labels(reason).inc(number)
+
+    def exposition(self) -> bytes:
+        """Return everything in the Prometheus text format."""
+        return generate_latest(self._registry)
+
+
+def configure_logging(level: str) -> None:
+    """Log to standard error, one line an event, from this level on."""
+    logging.basicConfig(
+        level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
