@@ -78,7 +78,10 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         http = local_http_client(local_issuer) if local_issuer else httpx2.AsyncClient(timeout=5)
-        async with http, _running(settings, around, TokenVerifier(trusted, http, around.clock)) as s:
+        async with (
+            http,
+            _running(settings, around, TokenVerifier(trusted, http, around.clock)) as s,
+        ):
             app.state.services = s
             yield
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 from sqlalchemy import select
+from sqlmodel import col
 
 from service.api.access import Listens, Registers, SeesArtists, Speaks, actor_of, listener_of
 from service.api.context import TheServices
@@ -55,7 +56,9 @@ async def read_delegates(artist: ArtistInPath, caller: Listens, services: TheSer
     async with services.database.read() as session:
         found = await artist_heard_by(session, artist, listener_of(caller))
         rows = await session.execute(
-            select(Delegate).where(Delegate.subject == found.subject).order_by(Delegate.revision)  # type: ignore[arg-type]
+            select(Delegate)
+            .where(col(Delegate.subject) == found.subject)
+            .order_by(col(Delegate.revision))
         )
         return {"delegates": [delegate_json(row, artist) for row in rows.scalars()]}
 

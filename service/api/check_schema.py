@@ -1,7 +1,5 @@
 """How the check's answer is described in the OpenAPI document; `check_wire` writes it by hand."""
 
-
-
 from pydantic import BaseModel, Field
 
 from service.domain.assessment import Reason, Standing
@@ -96,5 +94,3 @@ class CheckAnswer(BaseModel):
     use: str
     recipient: str
     results: list[CheckResult] | CheckColumns
-
-

@@ -218,5 +218,3 @@ def request_schema() -> tuple[Json, Json]:
         [CheckRequest], ref_template="#/components/schemas/{name}"
     )
     return schema, components
-
-

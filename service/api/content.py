@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 from sqlalchemy import select
+from sqlmodel import col
 
 from service.api.access import Catalogs, SeesContent
 from service.api.context import TheServices
@@ -38,8 +39,8 @@ async def read_content(
         if found is None:
             message = "no content of this id is known"
             raise refuse("content", "unknown_content", message, RefusalKind.UNKNOWN)
-        named = select(Artist.subject, Artist.artist_id).where(  # type: ignore[call-overload]
-            Artist.subject.in_(found.rightsholders)  # type: ignore[attr-defined]
+        named = select(col(Artist.subject), col(Artist.artist_id)).where(
+            col(Artist.subject).in_(found.rightsholders)
         )
         artists = {subject: artist_id for subject, artist_id in await session.execute(named)}
     return {

@@ -13,6 +13,7 @@ import msgspec
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError
+from sqlmodel import col
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,7 +23,7 @@ from service.auth.scopes import Scope
 from service.decisions.check import ClocksDisagree
 from service.decisions.follower import NotThereYet
 from service.decisions.log import LogUnavailable
-from service.domain.refusal import Refusal, Refused, RefusalKind
+from service.domain.refusal import Refusal, RefusalKind, Refused
 from service.ledger.append import AppenderDown, OutcomeUnknown
 from service.ledger.events import LedgerBroken
 from service.ledger.head import HeadUnknown
@@ -127,9 +128,7 @@ def problem(
         "detail": detail,
     }
     if errors:
-        body["errors"] = [
-            {"field": e.field, "code": e.code, "message": e.message} for e in errors
-        ]
+        body["errors"] = [{"field": e.field, "code": e.code, "message": e.message} for e in errors]
     return Response(
         msgspec.json.encode(body), kind.status.value, dict(headers or {}), media_type=MEDIA_TYPE
     )
@@ -211,7 +210,7 @@ def answer_problems(app: FastAPI) -> None:
 
     def on(cause: type[_E], handler: Callable[[Request, _E], Response]) -> None:
         async def handle(request: Request, error: Exception) -> Response:
-            return handler(request, error)  # type: ignore[arg-type]
+            return handler(request, error)  # type: ignore[arg-type] # Starlette asks by class
 
         handler_type: Callable[[Request, Exception], Awaitable[Response]] = handle
         app.add_exception_handler(cause, handler_type)

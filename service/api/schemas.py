@@ -57,9 +57,7 @@ Id = Annotated[
     AfterValidator(_storable),
     Field(description="An opaque id of the platform's, up to 200 characters."),
 ]
-Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_storable)
-]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_storable)]
 UsePath = Annotated[
     str,
     AfterValidator(_use),
@@ -442,4 +440,3 @@ class Readiness(Shape):
 
     status: Literal["ready"] = "ready"
     revision: int
-

@@ -29,7 +29,11 @@ class Writing:
     """Submits the write of one request."""
 
     def __init__(
-        self, request: Request, response: Response, services: TheServices, key: IdempotencyKey = None
+        self,
+        request: Request,
+        response: Response,
+        services: TheServices,
+        key: IdempotencyKey = None,
     ) -> None:
         """Take the request whose key and body a repetition is recognised by."""
         self._request = request

@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import bindparam, insert, select, update
+from sqlmodel import col
 
 from service.db.engine import ReadSession
-from service.db.tables import Artist
-from service.domain.refusal import Refusal, Refused, RefusalKind, refuse
+from service.db.tables import Artist, metadata
+from service.domain.refusal import Refusal, RefusalKind, Refused, refuse
 from service.ledger.append import Write
 from service.ledger.events import Json
 from service.ledger.facts import artists_event
@@ -24,15 +25,15 @@ class ArtistRow:
 
 async def subjects_of(session: ReadSession, artist_ids: Collection[str]) -> dict[str, str]:
     """Return the reference of each known artist among the ids."""
-    known = select(Artist.artist_id, Artist.subject).where(  # type: ignore[call-overload]
-        Artist.artist_id.in_(set(artist_ids))  # type: ignore[union-attr]
+    known = select(col(Artist.artist_id), col(Artist.subject)).where(
+        col(Artist.artist_id).in_(set(artist_ids))
     )
-    return {artist_id: subject for artist_id, subject in await session.execute(known)}
+    return {one: subject for one, subject in await session.execute(known) if one is not None}
 
 
 async def require_artist(session: ReadSession, artist_id: str) -> Artist:
     """Return a registered artist. Raises Refused where there is none."""
-    known = select(Artist).where(Artist.artist_id == artist_id)  # type: ignore[arg-type]
+    known = select(Artist).where(col(Artist.artist_id) == artist_id)
     artist = (await session.execute(known)).scalar_one_or_none()
     if artist is None:
         raise refuse(
@@ -94,18 +95,18 @@ async def _register(transaction: Transaction, rows: Sequence[ArtistRow]) -> None
 async def _rename(transaction: Transaction, rows: Sequence[ArtistRow]) -> None:
     """Keep the names people read up to date. They are no part of the ledger."""
     given = {row.artist_id: row.name for row in rows if row.name is not None}
-    found = select(Artist.artist_id, Artist.name).where(Artist.artist_id.in_(given))  # type: ignore[call-overload, union-attr]
+    found = select(col(Artist.artist_id), col(Artist.name)).where(col(Artist.artist_id).in_(given))
     names = [
         {"known_id": artist_id, "new": given[artist_id]}
         for artist_id, name in await transaction.session.execute(found)
-        if name != given[artist_id]
+        if artist_id is not None and name != given[artist_id]
     ]
     if names:
         connection = await transaction.session.connection()
-        table = Artist.__table__  # type: ignore[attr-defined]
+        table = metadata.tables["artists"]
         await connection.execute(
             update(table)
-            .where(table.c.artist_id == bindparam("known_id"))
+            .where(col(table.c).artist_id == bindparam("known_id"))
             .values(name=bindparam("new")),
             names,
         )

@@ -6,9 +6,10 @@ from typing import TypeAlias
 
 from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlmodel import col
 
 from service.catalog.artists import refuse_repeated, subjects_of
-from service.db.tables import Content, ContentHistory
+from service.db.tables import Content, ContentHistory, metadata
 from service.domain.events import ContentItem, ContentStatus
 from service.domain.refusal import Refusal, Refused
 from service.ledger.append import Write
@@ -58,9 +59,7 @@ def put_content(rows: Sequence[ContentRow]) -> Write:
     return write
 
 
-async def _rightsholders(
-    transaction: Transaction, rows: Sequence[ContentRow]
-) -> Mapping[str, str]:
+async def _rightsholders(transaction: Transaction, rows: Sequence[ContentRow]) -> Mapping[str, str]:
     """Return the references of all rightsholders. Raises Refused naming the rows in the way."""
     subjects = await subjects_of(
         transaction.session, {artist for row in rows for artist in row.rightsholders}
@@ -91,7 +90,7 @@ def _retitles(row: ContentRow, known: Mapping[str, _Known]) -> bool:
 
 
 async def _known(transaction: Transaction, ids: Sequence[str]) -> dict[str, _Known]:
-    found = select(Content).where(Content.content_id.in_(ids))  # type: ignore[attr-defined]
+    found = select(Content).where(col(Content.content_id).in_(ids))
     return {
         row.content_id: (
             ContentItem(row.content_id, tuple(row.rightsholders), ContentStatus(row.status)),
@@ -102,12 +101,8 @@ async def _known(transaction: Transaction, ids: Sequence[str]) -> dict[str, _Kno
     }
 
 
-async def _put(
-    transaction: Transaction, changed: Sequence[tuple[ContentItem, ContentRow]]
-) -> None:
-    recorded = await transaction.record(
-        content_event([(item, row.isrc) for item, row in changed])
-    )
+async def _put(transaction: Transaction, changed: Sequence[tuple[ContentItem, ContentRow]]) -> None:
+    recorded = await transaction.record(content_event([(item, row.isrc) for item, row in changed]))
     history = [
         {
             "content_id": item.content,
@@ -140,10 +135,10 @@ async def _retitle(transaction: Transaction, rows: Sequence[ContentRow]) -> None
     """Keep the titles people read up to date. They are no part of the ledger."""
     if rows:
         connection = await transaction.session.connection()
-        table = Content.__table__  # type: ignore[attr-defined]
+        table = metadata.tables["content"]
         await connection.execute(
             update(table)
-            .where(table.c.content_id == bindparam("known_id"))
+            .where(col(table.c).content_id == bindparam("known_id"))
             .values(title=bindparam("new")),
             [{"known_id": row.content_id, "new": row.title} for row in rows],
         )

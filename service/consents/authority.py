@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import select
+from sqlmodel import col
 
 from service.db.engine import ReadSession
 from service.db.tables import Artist, Consent, Delegate
 from service.domain.consent import Answer, Scope
 from service.domain.instant import Instant
-from service.domain.refusal import Refused, RefusalKind, refuse
+from service.domain.refusal import RefusalKind, Refused, refuse
 
 
 class ActingAs(StrEnum):
@@ -63,12 +64,12 @@ async def permits_more(
     said = (
         select(Consent)
         .where(
-            Consent.subject == artist.subject,  # type: ignore[arg-type]
-            Consent.use == scope.use,  # type: ignore[arg-type]
-            Consent.content.is_not_distinct_from(scope.content),  # type: ignore[union-attr]
-            Consent.recipient.is_not_distinct_from(scope.recipient),  # type: ignore[union-attr]
+            col(Consent.subject) == artist.subject,
+            col(Consent.use) == scope.use,
+            col(Consent.content).is_not_distinct_from(scope.content),
+            col(Consent.recipient).is_not_distinct_from(scope.recipient),
         )
-        .order_by(Consent.revision.desc())  # type: ignore[attr-defined]
+        .order_by(col(Consent.revision).desc())
         .limit(1)
     )
     current = (await session.execute(said)).scalar_one_or_none()

@@ -1,7 +1,5 @@
 """Delegates: labels and managers who act for an artist, always to say no, to say yes if allowed."""
 
-from sqlalchemy.dialects.postgresql import insert as upsert
-
 from service.catalog.artists import require_artist
 from service.consents.authority import ActingAs, Actor, role_of, stranger
 from service.db.tables import Artist, Delegate
@@ -19,7 +17,9 @@ def grant_delegate(artist_id: str, delegate: str, actor: Actor, *, may_opt_in: b
     async def write(transaction: Transaction) -> Json:
         artist, acting_as = await _artist_for(transaction, artist_id, actor)
         if delegate == artist_id:
-            raise refuse("delegate", "own_delegate", "an artist needs no leave to act as themselves")
+            raise refuse(
+                "delegate", "own_delegate", "an artist needs no leave to act as themselves"
+            )
         known = await transaction.session.get(Delegate, (artist.subject, delegate))
         if known is not None and known.revoked_at is None and known.may_opt_in == may_opt_in:
             return delegate_json(known, artist_id)
@@ -32,19 +32,17 @@ def grant_delegate(artist_id: str, delegate: str, actor: Actor, *, may_opt_in: b
         recorded = await transaction.record(
             delegate_event(Kind.DELEGATE_GRANTED, artist.subject, details)
         )
-        row = {
-            "may_opt_in": may_opt_in,
-            "granted_at": recorded.recorded_at,
-            "revoked_at": None,
-            "revision": recorded.revision,
-        }
-        key = {"subject": artist.subject, "delegate": delegate}
-        await transaction.session.execute(
-            upsert(Delegate)
-            .values(**key, **row)
-            .on_conflict_do_update(index_elements=list(key), set_=row)
+        granted = Delegate(
+            subject=artist.subject,
+            delegate=delegate,
+            may_opt_in=may_opt_in,
+            granted_at=recorded.recorded_at,
+            revoked_at=None,
+            revision=recorded.revision,
         )
-        return delegate_json(Delegate(**key, **row), artist_id)
+        await transaction.session.merge(granted)
+        await transaction.session.flush()
+        return delegate_json(granted, artist_id)
 
     return write
 

@@ -1,6 +1,7 @@
 """Reading what an artist said."""
 
 from sqlalchemy import select
+from sqlmodel import col
 
 from service.catalog.artists import require_artist
 from service.consents.authority import Actor, role_of
@@ -27,12 +28,12 @@ async def list_consents(
     """Return a page of an artist's records, newest first."""
     said = (
         select(Consent)
-        .where(Consent.subject == artist.subject)  # type: ignore[arg-type]
-        .order_by(Consent.revision.desc())  # type: ignore[attr-defined]
+        .where(col(Consent.subject) == artist.subject)
+        .order_by(col(Consent.revision).desc())
         .limit(limit + 1)
     )
     if before is not None:
-        said = said.where(Consent.revision < before)  # type: ignore[arg-type]
+        said = said.where(col(Consent.revision) < before)
     rows = list((await session.execute(said)).scalars())
     page = rows[:limit]
     return {

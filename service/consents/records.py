@@ -14,7 +14,7 @@ from service.domain.consent import Answer, Scope, refuse_consent, refuse_shown
 from service.domain.events import ConsentRecorded
 from service.domain.instant import Instant, format_instant
 from service.domain.policy import PolicyVersion
-from service.domain.refusal import Refusal, Refused, RefusalKind, refuse
+from service.domain.refusal import Refusal, RefusalKind, Refused, refuse
 from service.ledger.append import Write
 from service.ledger.events import Json, NewEvent, Recorded
 from service.ledger.facts import consent_event
@@ -85,7 +85,9 @@ async def _admit(
         statement.answer, statement.scope, statement.expires_at, latest=latest, now=now
     )
     if statement.answer is Answer.OPT_IN:
-        refusals += refuse_shown({s.use: s.version for s in statement.shown}, statement.scope, latest)
+        refusals += refuse_shown(
+            {s.use: s.version for s in statement.shown}, statement.scope, latest
+        )
         refusals += await _refuse_content(session, statement.scope.content)
     refusals += _refuse_words(statement.shown, latest)
     if refusals:

@@ -151,7 +151,7 @@ class Policy(Table, table=True):
     use: str = _text(nullable=False)
     version: int = Field(nullable=False)
     mode: str = _text(nullable=False)
-    recipients: list[str] = Field(sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
+    recipients: list[str] = Field(sa_type=ARRAY(Text), nullable=False)
     notice_period: int = _bigint(nullable=False)
     editorial: bool = Field(nullable=False)
     launch: bool = Field(nullable=False)
@@ -210,7 +210,7 @@ class Content(Table, table=True):
     title: str | None = _text()
     isrc: str | None = _text(index=True)
     status: str = _text(nullable=False)
-    rightsholders: list[str] = Field(sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
+    rightsholders: list[str] = Field(sa_type=ARRAY(Text), nullable=False)
     put_at: int = _instant(nullable=False)
     revision: int = _bigint(nullable=False)
 
@@ -224,7 +224,7 @@ class ContentHistory(Table, table=True):
     content_id: str = _text(nullable=False)
     revision: int = _bigint(nullable=False)
     status: str = _text(nullable=False)
-    rightsholders: list[str] = Field(sa_type=ARRAY(Text), nullable=False)  # type: ignore[call-overload]
+    rightsholders: list[str] = Field(sa_type=ARRAY(Text), nullable=False)
     put_at: int = _instant(nullable=False)
 
 

@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from sqlalchemy import Select, select
+from sqlmodel import col
 
 from service.db.engine import ReadSession
 from service.db.tables import Artist as ArtistRow
@@ -29,7 +30,7 @@ async def past_history(
     past = History()
     row = (await session.execute(_last_event(instant))).first()
     if row is not None:
-        past.revision, past.recorded_at = row
+        past.revision, past.recorded_at = row[0], row[1]
     for use, versions in present.versions.items():
         known = versions[: bisect_right(versions, past.revision, key=lambda v: v.revision)]
         if known:
@@ -40,11 +41,11 @@ async def past_history(
     return past
 
 
-def _last_event(instant: Instant) -> Select[tuple[int, Instant]]:
+def _last_event(instant: Instant) -> Select[int, Instant]:
     return (
-        select(LedgerEvent.revision, LedgerEvent.recorded_at)  # type: ignore[call-overload]
-        .where(LedgerEvent.recorded_at <= instant)
-        .order_by(LedgerEvent.revision.desc())  # type: ignore[attr-defined]
+        select(col(LedgerEvent.revision), col(LedgerEvent.recorded_at))
+        .where(col(LedgerEvent.recorded_at) <= instant)
+        .order_by(col(LedgerEvent.revision).desc())
         .limit(1)
     )
 
@@ -54,9 +55,9 @@ async def _content(
 ) -> dict[str, tuple[ContentItem, Instant]]:
     newest = (
         select(ContentHistory)
-        .where(ContentHistory.content_id.in_(ids), ContentHistory.revision <= revision)  # type: ignore[attr-defined, arg-type]
-        .distinct(ContentHistory.content_id)  # type: ignore[arg-type]
-        .order_by(ContentHistory.content_id, ContentHistory.revision.desc())  # type: ignore[arg-type, attr-defined]
+        .where(col(ContentHistory.content_id).in_(ids), col(ContentHistory.revision) <= revision)
+        .distinct(col(ContentHistory.content_id))
+        .order_by(col(ContentHistory.content_id), col(ContentHistory.revision).desc())
     )
     return {
         row.content_id: (
@@ -71,8 +72,8 @@ async def _artists(
     session: ReadSession, revision: int, subjects: Sequence[str]
 ) -> dict[str, Artist]:
     registered = select(ArtistRow).where(
-        ArtistRow.subject.in_(subjects),  # type: ignore[attr-defined]
-        ArtistRow.revision <= revision,  # type: ignore[arg-type]
+        col(ArtistRow.subject).in_(subjects),
+        col(ArtistRow.revision) <= revision,
     )
     artists = {
         row.subject: Artist(row.registered_at, erased=row.erased_at is not None)
@@ -86,8 +87,8 @@ async def _artists(
 async def _add_records(session: ReadSession, revision: int, artists: dict[str, Artist]) -> None:
     said = (
         select(Consent)
-        .where(Consent.subject.in_(artists), Consent.revision <= revision)  # type: ignore[attr-defined, arg-type]
-        .order_by(Consent.revision)  # type: ignore[arg-type]
+        .where(col(Consent.subject).in_(artists), col(Consent.revision) <= revision)
+        .order_by(col(Consent.revision))
     )
     for row in (await session.execute(said)).scalars():
         scope = Scope(row.use, row.content, row.recipient)
@@ -98,9 +99,14 @@ async def _add_records(session: ReadSession, revision: int, artists: dict[str, A
 
 async def _add_deliveries(session: ReadSession, revision: int, artists: dict[str, Artist]) -> None:
     delivered = (
-        select(Delivery.subject, Notice.use, Notice.version, Delivery.delivered_at)  # type: ignore[call-overload]
-        .join(Notice, Notice.notice_id == Delivery.notice_id)
-        .where(Delivery.subject.in_(artists), Delivery.revision <= revision)  # type: ignore[attr-defined]
+        select(
+            col(Delivery.subject),
+            col(Notice.use),
+            col(Notice.version),
+            col(Delivery.delivered_at),
+        )
+        .join(Notice, col(Notice.notice_id) == col(Delivery.notice_id))
+        .where(col(Delivery.subject).in_(artists), col(Delivery.revision) <= revision)
     )
     for subject, use, version, delivered_at in await session.execute(delivered):
         artists[subject].delivered.setdefault(use, {})[version] = delivered_at

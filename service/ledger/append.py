@@ -14,10 +14,11 @@ from typing import Any, Final, Self, TypeAlias
 from sqlalchemy import insert, select, tuple_
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import col
 
 from service.db.engine import Database, write_session
 from service.db.tables import IdempotencyKey
-from service.domain.refusal import Refused, RefusalKind, refuse
+from service.domain.refusal import RefusalKind, Refused, refuse
 from service.ledger.events import Json
 from service.ledger.transaction import Transaction, lock_head
 from service.ledger.vault import RandomBytes, Vault
@@ -205,7 +206,7 @@ async def _known_answers(transaction: Transaction, group: Sequence[_Queued]) -> 
         return {}
     found = await transaction.session.execute(
         select(IdempotencyKey).where(
-            tuple_(IdempotencyKey.client, IdempotencyKey.key).in_(sorted(claims))  # type: ignore[arg-type]
+            tuple_(col(IdempotencyKey.client), col(IdempotencyKey.key)).in_(sorted(claims))
         )
     )
     return {(row.client, row.key): (row.fingerprint, row.answer) for row in found.scalars()}
@@ -217,6 +218,8 @@ async def _do(transaction: Transaction, queued: _Queued, known: _Known) -> Answe
     try:
         if claim is not None and (claim.client, claim.key) in known:
             return _replay(claim, *known[claim.client, claim.key])
+        # What an earlier write of the group has read may have been rewritten past the session.
+        transaction.session.expire_all()
         body = await queued.write(transaction)
     except Refused as refused:
         return refused

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-
 from dataclasses import dataclass
 
 import asyncpg

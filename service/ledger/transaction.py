@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
+from sqlmodel import col
 
 from service.db.engine import WriteSession
 from service.db.instants import InstantType
@@ -124,7 +125,7 @@ class Transaction:
         if event.subject is None or event.details is None:
             return None
         wrapped_key = await self.session.scalar(
-            select(Subject.wrapped_key).where(Subject.subject == event.subject)
+            select(col(Subject.wrapped_key)).where(col(Subject.subject) == event.subject)
         )
         if wrapped_key is None:
             message = f"no key is kept for {event.subject}: an erased artist can say nothing"

@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.keywrap import (
     aes_key_wrap,
 )
 
-
 RandomBytes = Callable[[int], bytes]
 
 _KEY_SIZE = 32

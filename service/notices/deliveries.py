@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from sqlalchemy import func, insert, select
+from sqlmodel import col
 
 from service.catalog.artists import refuse_repeated, subjects_of
 from service.db.engine import ReadSession
 from service.db.tables import Bounce, Delivery, Notice, Policy
 from service.domain.instant import Instant, format_instant
-from service.domain.refusal import Refusal, Refused, RefusalKind, refuse
+from service.domain.refusal import Refusal, RefusalKind, Refused, refuse
 from service.ledger.append import Write
 from service.ledger.events import Json, Recorded
 from service.ledger.facts import delivery_event
@@ -49,7 +50,9 @@ async def count_notice(session: ReadSession, notice_id: str) -> Json:
     notice = await require_notice(session, notice_id)
     delivered, bounced = [
         await session.scalar(
-            select(func.count(func.distinct(table.subject))).where(table.notice_id == notice_id)  # type: ignore[attr-defined]
+            select(func.count(func.distinct(col(table.subject)))).where(
+                col(table.notice_id) == notice_id
+            )
         )
         for table in (Delivery, Bounce)
     ]
@@ -102,9 +105,9 @@ async def _known_artists(session: ReadSession, rows: Sequence[DeliveryRow]) -> d
 
 async def _told(session: ReadSession, notice_id: str, subjects: Sequence[str]) -> set[str]:
     """Return who has the notice already: a later bounce or repetition changes nothing for them."""
-    delivered = select(Delivery.subject).where(  # type: ignore[call-overload]
-        Delivery.notice_id == notice_id,
-        Delivery.subject.in_(subjects),  # type: ignore[attr-defined]
+    delivered = select(col(Delivery.subject)).where(
+        col(Delivery.notice_id) == notice_id,
+        col(Delivery.subject).in_(subjects),
     )
     return set((await session.execute(delivered)).scalars())
 
@@ -118,11 +121,12 @@ async def _record(
     recorded = await transaction.record(
         delivery_event(notice.use, notice.version, [_event_row(row, subjects) for row in rows])
     )
-    period: int = await transaction.session.scalar(
-        select(Policy.notice_period).where(  # type: ignore[call-overload]
-            Policy.use == notice.use, Policy.version == notice.version
+    found = await transaction.session.execute(
+        select(col(Policy.notice_period)).where(
+            col(Policy.use) == notice.use, col(Policy.version) == notice.version
         )
     )
+    period = found.scalar_one()
     delivered = [
         {
             **_derived(notice, row, subjects, recorded),
@@ -152,7 +156,9 @@ def _event_row(row: DeliveryRow, subjects: dict[str, str]) -> Json:
     }
 
 
-def _derived(notice: Notice, row: DeliveryRow, subjects: dict[str, str], recorded: Recorded) -> Json:
+def _derived(
+    notice: Notice, row: DeliveryRow, subjects: dict[str, str], recorded: Recorded
+) -> Json:
     return {
         "notice_id": notice.notice_id,
         "subject": subjects[row.artist_id],

@@ -1,6 +1,7 @@
 """The charter: what the platform binds itself to when the ledger is opened."""
 
 from sqlalchemy import insert, select
+from sqlmodel import col
 
 from service.db.engine import ReadSession
 from service.db.tables import Charter
@@ -14,7 +15,7 @@ from service.ledger.transaction import Transaction
 
 async def current_charter(session: ReadSession) -> Charter | None:
     """Return the charter in force, or None while the ledger is not opened."""
-    newest = select(Charter).order_by(Charter.revision.desc()).limit(1)  # type: ignore[attr-defined]
+    newest = select(Charter).order_by(col(Charter.revision).desc()).limit(1)
     return (await session.execute(newest)).scalar_one_or_none()
 
 
@@ -65,9 +66,7 @@ def tighten_charter(min_notice_period: Duration) -> Write:
                 "charter_only_tightens",
                 f"it can only be raised, and it is {least} already (R6)",
             )
-        return await _set(
-            transaction, Kind.CHARTER_TIGHTENED, charter.platform, min_notice_period
-        )
+        return await _set(transaction, Kind.CHARTER_TIGHTENED, charter.platform, min_notice_period)
 
     return write
 

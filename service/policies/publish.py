@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlmodel import col
 
 from service.db.engine import ReadSession
 from service.db.tables import Artist, Notice, Policy, PolicyText, Use
@@ -12,7 +13,7 @@ from service.domain import uses
 from service.domain.events import PolicyPublished
 from service.domain.instant import format_duration, format_instant
 from service.domain.policy import PolicyDraft, PolicyVersion, refuse_policy, terms_of
-from service.domain.refusal import Refused, RefusalKind, refuse
+from service.domain.refusal import RefusalKind, Refused, refuse
 from service.ledger.append import Write
 from service.ledger.events import Json, Recorded
 from service.ledger.facts import policy_event, use_event
@@ -69,7 +70,7 @@ async def admit(session: ReadSession, draft: PolicyDraft) -> Admitted:
             f"only leaves carry policies, and {conflict} is one on the same branch",
             RefusalKind.CONFLICT,
         )
-    launch = (await session.execute(select(Artist.subject).limit(1))).first() is None  # type: ignore[call-overload]
+    launch = (await session.execute(select(col(Artist.subject)).limit(1))).first() is None
     texts = text_hashes(draft.texts)
     earlier = known.get(draft.use, [])
     refusals = refuse_policy(
@@ -108,9 +109,7 @@ def publish_policy(draft: PolicyDraft, *, after: int | None = None) -> Write:
     return write
 
 
-async def _keep(
-    transaction: Transaction, version: PolicyVersion, texts: Mapping[str, str]
-) -> None:
+async def _keep(transaction: Transaction, version: PolicyVersion, texts: Mapping[str, str]) -> None:
     session = transaction.session
     named = {"use": version.use, "version": version.version}
     await session.execute(
@@ -177,7 +176,9 @@ def name_use(use: str, names: Mapping[str, str]) -> Write:
         recorded = await transaction.record(use_event(use, names))
         row = {"names": dict(names), "revision": recorded.revision}
         await transaction.session.execute(
-            upsert(Use).values(use=use, **row).on_conflict_do_update(index_elements=["use"], set_=row)
+            upsert(Use)
+            .values(use=use, **row)
+            .on_conflict_do_update(index_elements=["use"], set_=row)
         )
         return {"use": use, **row}
 

@@ -1,6 +1,7 @@
 """Reading uses and policies for people."""
 
 from sqlalchemy import select
+from sqlmodel import col
 
 from service.db.engine import ReadSession
 from service.db.tables import PolicyText, Use
@@ -35,8 +36,8 @@ async def list_policies(session: ReadSession, use: str) -> list[Json]:
     if versions is None:
         raise refuse("use", "unknown_use", "this use has no policy", RefusalKind.UNKNOWN)
     texts: dict[int, dict[str, str]] = {}
-    words = select(PolicyText.version, PolicyText.locale, PolicyText.text).where(  # type: ignore[call-overload]
-        PolicyText.use == use
+    words = select(col(PolicyText.version), col(PolicyText.locale), col(PolicyText.text)).where(
+        col(PolicyText.use) == use
     )
     for version, locale, text in await session.execute(words):
         texts.setdefault(version, {})[locale] = text

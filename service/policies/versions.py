@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
 from sqlalchemy import select
+from sqlmodel import col
 
 from service.db.engine import ReadSession
 from service.db.tables import Policy, PolicyText
@@ -19,11 +20,16 @@ async def load_versions(
     session: ReadSession, use: str | None = None
 ) -> dict[str, list[PolicyVersion]]:
     """Return every version of one use, or of all, in order."""
-    policies = select(Policy).order_by(Policy.use, Policy.version)  # type: ignore[arg-type]
-    texts = select(PolicyText.use, PolicyText.version, PolicyText.locale, PolicyText.sha256)  # type: ignore[call-overload]
+    policies = select(Policy).order_by(col(Policy.use), col(Policy.version))
+    texts = select(
+        col(PolicyText.use),
+        col(PolicyText.version),
+        col(PolicyText.locale),
+        col(PolicyText.sha256),
+    )
     if use is not None:
-        policies = policies.where(Policy.use == use)  # type: ignore[arg-type]
-        texts = texts.where(PolicyText.use == use)
+        policies = policies.where(col(Policy.use) == use)
+        texts = texts.where(col(PolicyText.use) == use)
     hashes: dict[tuple[str, int], set[tuple[str, str]]] = {}
     for text_use, version, locale, digest in await session.execute(texts):
         hashes.setdefault((text_use, version), set()).add((locale, digest))

@@ -22,7 +22,14 @@ from service.domain.events import (
     PolicyPublished,
 )
 from service.domain.history import History
-from service.domain.instant import DAY, SECOND, Instant, format_instant, parse_duration, parse_instant
+from service.domain.instant import (
+    DAY,
+    SECOND,
+    Instant,
+    format_instant,
+    parse_duration,
+    parse_instant,
+)
 from service.domain.policy import PolicyDraft, PolicyVersion, refuse_policy
 from service.domain.refusal import Refusal
 from tests.cases.schema import (
@@ -63,11 +70,6 @@ def moment(text: str) -> Instant:
     return DAY_ZERO + parse_duration(text) if text.startswith("P") else parse_instant(text)
 
 
-def expiry(text: str | None) -> Instant | None:
-    """Return the instant at which a yes expires, where one was given."""
-    return None if text is None else moment(text)
-
-
 class Play:
     """One case as it unfolds: the facts so far, and what they add up to."""
 
@@ -89,17 +91,18 @@ class Play:
                 raise
 
     def _pass_time(self, step: Step) -> None:
-        if step.day is not None:
-            then = DAY_ZERO + step.day * DAY
-        elif step.at is not None:
-            then = moment(step.at)
-        elif isinstance(step, Check):
-            then = self.now
-        else:
-            then = self.now + SECOND
-        if not (isinstance(step, Check) and step.as_of is not None):
-            _insist("in the order of time", then >= self.now, right=True)
+        _insist("on a day or at a moment", step.day is None or step.at is None, right=True)
+        if isinstance(step, Check) and step.as_of is not None:
+            return  # a question about the past happens now
+        pause = 0 if isinstance(step, Check) else SECOND
+        then = self._when(step, self.now + pause)
+        _insist("in the order of time", then >= self.now, right=True)
         self.now = then
+
+    def _when(self, step: Step, otherwise: Instant) -> Instant:
+        if step.day is not None:
+            return moment(f"day {step.day}")
+        return otherwise if step.at is None else moment(step.at)
 
     def _append(self, fact: Fact | None) -> None:
         self.facts.append((self.now, fact))
@@ -175,7 +178,7 @@ class Play:
         self._say(step.inherit, Answer.INHERIT, step, [])
 
     def _say(self, artist: str, answer: Answer, step: Statement, shown: list[Refusal]) -> None:
-        expires_at = expiry(step.expires)
+        expires_at = None if step.expires is None else moment(step.expires)
         refusals = refuse_consent(
             answer, _scope(step), expires_at, latest=self._latest, now=self.now
         )
@@ -187,11 +190,11 @@ class Play:
         one_of_both = (step.content is None) != (step.artist is None)
         _insist("about a content or an artist", one_of_both, right=True)
         query = Query(step.check, step.recipient, step.content, step.artist, step.acting_under)
-        history = self._as_of(step.as_of or _EVERYTHING)
-        given = decide(history, query, self.now)
+        at = self._when(step, self.now)
+        given = decide(self._as_of(step.as_of or _EVERYTHING), query, at)
         _insist("answered", _said(given, step.expect), _expected(step.expect))
         if step.as_of is None:
-            _insist("answered before the replay (R10)", decide(self.history, query, self.now), given)
+            _insist("answered before the replay (R10)", decide(self.history, query, at), given)
 
     def _as_of(self, text: str) -> History:
         """Return what the ledger added up to at a moment, folded anew."""

@@ -15,7 +15,7 @@ from service.domain.events import ContentStatus
 from service.domain.policy import Mode
 
 
-class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Said(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Base of everything a case says: an unknown word is refused."""
 
 
@@ -118,7 +118,7 @@ class Expected(Said, kw_only=True):
 
     permitted: bool
     reason: Reason
-    policy_version: int | None | msgspec.UnsetType = msgspec.UNSET
+    policy_version: int | msgspec.UnsetType | None = msgspec.UNSET
     since: str | None = msgspec.field(default=None, name="from")
     until: str | None = None
 
@@ -184,7 +184,7 @@ def _step(step: Mapping[str, Any]) -> Step:
 class _Loader(yaml.SafeLoader):
     """YAML in which dates stay text and a key given twice is an error."""
 
-    yaml_implicit_resolvers: Final = {
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
         first: [(tag, form) for tag, form in forms if not tag.endswith(":timestamp")]
         for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }

@@ -70,7 +70,7 @@ def _codes(source: str) -> Iterator[str]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Refusal":
             for inner in ast.walk(node.args[1]):
-                if isinstance(inner, ast.Constant):
+                if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                     yield inner.value
 
 

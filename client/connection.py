@@ -1,0 +1,145 @@
+"""One connection to a Fermata service over HTTP."""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Final, Self, TypeAlias
+
+import httpx2
+
+Json: TypeAlias = dict[str, Any]
+TokenSource: TypeAlias = Callable[[], str]
+
+_TRY_AGAIN: Final = frozenset({502, 503, 504})
+_ATTEMPTS: Final = 5
+_FIRST_PAUSE_SECONDS: Final = 0.2
+
+
+class Problem(Exception):  # noqa: N818 - what the service calls it (RFC 9457)
+    """The service refused, or could not answer. Nothing is permitted by it."""
+
+    def __init__(self, status: int, body: Json) -> None:
+        """Keep the problem document."""
+        self.status = status
+        self.type: str = body.get("type", "about:blank")
+        self.errors: Sequence[Json] = body.get("errors", ())
+        details = "; ".join(f"{e['field']}: {e['message']}" for e in self.errors)
+        super().__init__(f"{status}: {details or body.get('detail') or body.get('title')}")
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """The stable codes of everything in the way."""
+        return frozenset(error["code"] for error in self.errors)
+
+
+def fixed_token(token: str) -> TokenSource:
+    """Return a source that always gives this token."""
+    return lambda: token
+
+
+def local_tokens(
+    base_url: str, client_id: str, secret: str, *, subject: str | None = None
+) -> TokenSource:
+    """Return a source of development tokens from a service's local issuer, renewed in time."""
+    form = {"grant_type": "client_credentials"} | ({"subject": subject} if subject else {})
+    kept: tuple[str, float] = ("", 0.0)
+
+    def token() -> str:
+        nonlocal kept
+        if time.monotonic() >= kept[1]:
+            answer = httpx2.post(f"{base_url}/oauth/token", data=form, auth=(client_id, secret))
+            answer.raise_for_status()
+            granted = answer.json()
+            kept = granted["access_token"], time.monotonic() + granted["expires_in"] / 2
+        return kept[0]
+
+    return token
+
+
+class Connection:
+    """Calls one service. Not for use by several threads at once."""
+
+    def __init__(
+        self, base_url: str, tokens: TokenSource | None = None, *, timeout: float = 60
+    ) -> None:
+        """Take the service's address and where tokens come from; `timeout` is in seconds."""
+        self._http = httpx2.Client(base_url=base_url, timeout=timeout)
+        self._tokens = tokens
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def get(self, path: str, **params: str | int) -> Json:
+        """Read. Raises Problem."""
+        return self._call("GET", path, params=params)
+
+    def check(self, use: str, content: Sequence[str], **options: object) -> Json:
+        """Ask whether content may be used; the answer's results are in the order asked.
+
+        Raises Problem where there is no answer: treat it as a no.
+        """
+        return self._call("POST", "/v1/checks", {"use": use, "content": list(content), **options})
+
+    def write(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        key: str | None = None,
+        **params: str,
+    ) -> Json:
+        """Write once, however often it has to be tried. Raises Problem.
+
+        `key` makes repetitions of the same write recognisable beyond this call.
+        """
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._call(method, path, body, headers=headers, params=params)
+            except (Problem, httpx2.TransportError) as error:
+                passing = not isinstance(error, Problem) or error.status in _TRY_AGAIN
+                if not passing or attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
+        raise AssertionError
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
+    ) -> Json:
+        sent = dict(headers or {})
+        if self._tokens is not None:
+            sent["Authorization"] = f"Bearer {self._tokens()}"
+        answer = self._http.request(method, path, json=body, headers=sent, params=params or None)
+        if not answer.is_success:
+            raise Problem(answer.status_code, _problem(answer))
+        result: Json = answer.json()
+        return result
+
+
+def _problem(answer: httpx2.Response) -> Json:
+    if "json" in answer.headers.get("content-type", ""):
+        body: Json = answer.json()
+        return body
+    return {"detail": answer.text[:200]}
