@@ -9,9 +9,11 @@ from typing import Any, Final, Self, TypeAlias
 import httpx2
 
 Json: TypeAlias = dict[str, Any]
-TokenSource: TypeAlias = Callable[[], str]
+TokenSource: TypeAlias = Callable[[bool], str]
+"""Gives a token; asked with True it gives a new one, since the old one was refused."""
 
 _TRY_AGAIN: Final = frozenset({502, 503, 504})
+_UNAUTHENTICATED: Final = 401
 _ATTEMPTS: Final = 5
 _FIRST_PAUSE_SECONDS: Final = 0.2
 
@@ -35,24 +37,27 @@ class Problem(Exception):  # noqa: N818 - what the service calls it (RFC 9457)
 
 def fixed_token(token: str) -> TokenSource:
     """Return a source that always gives this token."""
-    return lambda: token
+    return lambda _fresh: token
 
 
 def local_tokens(
-    base_url: str, client_id: str, secret: str, *, subject: str | None = None
+    base_url: str,
+    client_id: str,
+    secret: str,
+    *,
+    subject: str | None = None,
 ) -> TokenSource:
-    """Return a source of development tokens from a service's local issuer, renewed in time."""
+    """Return a source of development tokens from a service's local issuer."""
     form = {"grant_type": "client_credentials"} | ({"subject": subject} if subject else {})
-    kept: tuple[str, float] = ("", 0.0)
+    kept = ""
 
-    def token() -> str:
+    def token(fresh: bool) -> str:  # noqa: FBT001 - see TokenSource
         nonlocal kept
-        if time.monotonic() >= kept[1]:
+        if fresh or not kept:
             answer = httpx2.post(f"{base_url}/oauth/token", data=form, auth=(client_id, secret))
             answer.raise_for_status()
-            granted = answer.json()
-            kept = granted["access_token"], time.monotonic() + granted["expires_in"] / 2
-        return kept[0]
+            kept = str(answer.json()["access_token"])
+        return kept
 
     return token
 
@@ -128,14 +133,21 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> Json:
-        sent = dict(headers or {})
-        if self._tokens is not None:
-            sent["Authorization"] = f"Bearer {self._tokens()}"
-        answer = self._http.request(method, path, json=body, headers=sent, params=params or None)
+        request = self._http.build_request(
+            method, path, json=body, headers=headers, params=params or None
+        )
+        answer = self._send(request, fresh=False)
+        if answer.status_code == _UNAUTHENTICATED and self._tokens is not None:
+            answer = self._send(request, fresh=True)
         if not answer.is_success:
             raise Problem(answer.status_code, _problem(answer))
         result: Json = answer.json()
         return result
+
+    def _send(self, request: httpx2.Request, *, fresh: bool) -> httpx2.Response:
+        if self._tokens is not None:
+            request.headers["Authorization"] = f"Bearer {self._tokens(fresh)}"
+        return self._http.send(request)
 
 
 def _problem(answer: httpx2.Response) -> Json:

@@ -3,6 +3,7 @@
 from typing import Annotated, Final
 
 from fastapi import Depends, Security
+from fastapi.params import Security as Dependency
 from fastapi.security import HTTPBearer, SecurityScopes
 from starlette.requests import Request
 
@@ -40,18 +41,18 @@ async def _principal(
     return await authenticate(request, *(Scope(scope) for scope in scopes.scopes))
 
 
-def allowed(*scopes: Scope) -> object:
+def allowed(*scopes: Scope) -> Dependency:
     """Return the dependency that lets in whoever has any one of the scopes."""
-    return Security(_principal, scopes=[scope.value for scope in scopes])
+    dependency: Dependency = Security(_principal, scopes=[scope.value for scope in scopes])
+    return dependency
 
 
-Checks = Annotated[Principal, allowed(Scope.CHECK)]
 Speaks = Annotated[Principal, allowed(Scope.CONSENTS, Scope.MANAGE)]
 Listens = Annotated[Principal, allowed(Scope.CONSENTS, Scope.MANAGE, Scope.AUDIT)]
 Registers = Annotated[Principal, allowed(Scope.MANAGE, Scope.CATALOG)]
-SeesArtists = Annotated[Principal, allowed(Scope.MANAGE, Scope.CATALOG, Scope.AUDIT)]
+SEES_ARTISTS: Final = allowed(Scope.MANAGE, Scope.CATALOG, Scope.AUDIT)
 Catalogs = Annotated[Principal, allowed(Scope.CATALOG)]
-SeesContent = Annotated[Principal, allowed(Scope.CATALOG, Scope.MANAGE, Scope.AUDIT)]
+SEES_CONTENT: Final = allowed(Scope.MANAGE, Scope.CATALOG, Scope.AUDIT)
 Publishes = Annotated[Principal, allowed(Scope.POLICY)]
 Notifies = Annotated[Principal, allowed(Scope.NOTICE)]
 

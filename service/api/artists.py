@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 from sqlalchemy import select
 from sqlmodel import col
 
-from service.api.access import Listens, Registers, SeesArtists, Speaks, actor_of, listener_of
+from service.api.access import SEES_ARTISTS, Listens, Registers, Speaks, actor_of, listener_of
 from service.api.context import TheServices
 from service.api.schemas import (
     ArtistOut,
@@ -37,8 +37,8 @@ async def register(body: ArtistsIn, caller: Registers, writing: TheWriting) -> J
     return await writing.submit(caller, register_artists(rows))
 
 
-@router.get("/{artist}", response_model=ArtistOut)
-async def read_artist(artist: ArtistInPath, caller: SeesArtists, services: TheServices) -> Json:
+@router.get("/{artist}", response_model=ArtistOut, dependencies=[SEES_ARTISTS])
+async def read_artist(artist: ArtistInPath, services: TheServices) -> Json:
     """Read one registered artist."""
     async with services.database.read() as session:
         found = await require_artist(session, artist)

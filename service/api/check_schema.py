@@ -60,7 +60,7 @@ class Explained(BaseModel):
 
 
 class CheckResult(BaseModel):
-    """One answer. The two instants are the interval in which it permits, if nothing more is said."""
+    """One answer. The two instants are the interval in which it permits if nothing more is said."""
 
     content: str | None = Field(default=None, description="Where content was asked about.")
     artist: str | None = Field(default=None, description="Where artists were asked about.")

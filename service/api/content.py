@@ -6,7 +6,7 @@ from fastapi import APIRouter, Path
 from sqlalchemy import select
 from sqlmodel import col
 
-from service.api.access import Catalogs, SeesContent
+from service.api.access import SEES_CONTENT, Catalogs
 from service.api.context import TheServices
 from service.api.schemas import ContentOut, ContentsIn, ContentsOut, Id
 from service.api.writing import TheWriting
@@ -29,10 +29,8 @@ async def put(body: ContentsIn, caller: Catalogs, writing: TheWriting) -> Json:
     return await writing.submit(caller, put_content(rows))
 
 
-@router.get("/{content}", response_model=ContentOut)
-async def read_content(
-    content: Annotated[Id, Path()], caller: SeesContent, services: TheServices
-) -> Json:
+@router.get("/{content}", response_model=ContentOut, dependencies=[SEES_CONTENT])
+async def read_content(content: Annotated[Id, Path()], services: TheServices) -> Json:
     """Read one content as it is now. An erased rightsholder is shown as null."""
     async with services.database.read() as session:
         found = await session.get(Content, content)
@@ -42,7 +40,7 @@ async def read_content(
         named = select(col(Artist.subject), col(Artist.artist_id)).where(
             col(Artist.subject).in_(found.rightsholders)
         )
-        artists = {subject: artist_id for subject, artist_id in await session.execute(named)}
+        artists = {row.subject: row.artist_id for row in await session.execute(named)}
     return {
         "content": found.content_id,
         "rightsholders": [artists.get(subject) for subject in found.rightsholders],

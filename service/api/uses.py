@@ -73,7 +73,7 @@ async def read_policy(
     status_code=HTTPStatus.CREATED,
     responses={HTTPStatus.OK.value: {"model": PolicyPreview, "description": "What it would do."}},
 )
-async def publish(  # noqa: PLR0913 - FastAPI names each of them
+async def publish(
     use: UseInPath,
     body: PolicyIn,
     caller: Publishes,

@@ -5,6 +5,8 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from authlib.oidc.discovery import get_well_known_url
+
 ALGORITHMS: Final = frozenset(
     {
         "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",
@@ -78,4 +80,4 @@ class TrustedIssuer:
     @property
     def discovery_url(self) -> str:
         """Where its metadata are (OpenID Connect Discovery 1.0, section 4)."""
-        return f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
+        return str(get_well_known_url(self.issuer, external=True))

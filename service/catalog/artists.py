@@ -106,7 +106,7 @@ async def _rename(transaction: Transaction, rows: Sequence[ArtistRow]) -> None:
         table = metadata.tables["artists"]
         await connection.execute(
             update(table)
-            .where(col(table.c).artist_id == bindparam("known_id"))
+            .where(table.c.artist_id == bindparam("known_id"))
             .values(name=bindparam("new")),
             names,
         )

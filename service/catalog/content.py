@@ -138,7 +138,7 @@ async def _retitle(transaction: Transaction, rows: Sequence[ContentRow]) -> None
         table = metadata.tables["content"]
         await connection.execute(
             update(table)
-            .where(col(table.c).content_id == bindparam("known_id"))
+            .where(table.c.content_id == bindparam("known_id"))
             .values(title=bindparam("new")),
             [{"known_id": row.content_id, "new": row.title} for row in rows],
         )

@@ -6,7 +6,7 @@ from service.cli import demo, importing, migrate, openapi, policy, serve
 
 app = typer.Typer(
     name="fermata",
-    help="Consent permissioning for platforms. Nothing plays on until the artist has had their say.",
+    help="Consent permissioning: nothing plays on until the artist has had their say.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,
 )

@@ -15,7 +15,7 @@ CONTRACT = Path("openapi/openapi.json")
 
 
 def contract() -> str:
-    """Return the contract as it is committed: sorted where order means nothing, one line a field."""
+    """Return the contract as it is committed: one line a field, so that changes can be read."""
     settings = Settings(
         database_url="postgresql://nowhere/fermata",
         issuer="https://issuer.example",

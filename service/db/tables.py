@@ -100,7 +100,7 @@ class Subject(Table, table=True):
     """An artist's own key, wrapped. Destroying it makes every commitment of theirs unreadable."""
 
     __tablename__ = "subjects"
-    __table_args__ = {"schema": PRIVATE}  # noqa: RUF012 - SQLAlchemy's own way
+    __table_args__ = {"schema": PRIVATE}
 
     subject: str = _text(primary_key=True)
     wrapped_key: bytes = Field(sa_type=LargeBinary, nullable=False)
@@ -110,7 +110,7 @@ class EventDetail(Table, table=True):
     """The private part of one event: what its leaf commits to, encrypted."""
 
     __tablename__ = "event_details"
-    __table_args__ = {"schema": PRIVATE}  # noqa: RUF012 - SQLAlchemy's own way
+    __table_args__ = {"schema": PRIVATE}
 
     revision: int = Field(
         sa_column=Column(

@@ -1,4 +1,4 @@
-"""Decisions: may this content be used for this, by them, now, and until when?
+"""Decisions: whether this content may be used for this, by them, now, and until when.
 
 `decide` is the specification that every faster answer is held to (R1 to R10).
 """

@@ -23,7 +23,7 @@ def is_node(text: str) -> bool:
 
 
 def is_recipient(text: str) -> bool:
-    """Tell whether the text names a recipient: `internal`, or `type:id` such as `partner:musiio`."""
+    """Tell whether the text names a recipient: `internal`, or a `type:id` such as `partner:pex`."""
     return len(text) <= LONGEST_PATH and _RECIPIENT.fullmatch(text) is not None
 
 

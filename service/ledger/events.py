@@ -94,7 +94,7 @@ def digest(body: bytes) -> str:
     return sha256(body).hexdigest()
 
 
-def leaf_bytes(  # noqa: PLR0913 - a leaf's parts, each named at the call
+def leaf_bytes(
     event: NewEvent,
     *,
     recorded_at: Instant,
