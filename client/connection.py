@@ -2,20 +2,25 @@
 
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Protocol, Self, TypeAlias
 
 import httpx2
 
 Json: TypeAlias = dict[str, Any]
-TokenSource: TypeAlias = Callable[[bool], str]
-"""Gives a token; asked with True it gives a new one, since the old one was refused."""
 
 _TRY_AGAIN: Final = frozenset({502, 503, 504})
 _UNAUTHENTICATED: Final = 401
 _ATTEMPTS: Final = 5
 _FIRST_PAUSE_SECONDS: Final = 0.2
+
+
+class TokenSource(Protocol):
+    """Where tokens come from."""
+
+    def __call__(self, *, fresh: bool) -> str:
+        """Return a token; a new one if `fresh`, since the last one was refused."""
 
 
 class Problem(Exception):  # noqa: N818 - what the service calls it (RFC 9457)
@@ -37,7 +42,12 @@ class Problem(Exception):  # noqa: N818 - what the service calls it (RFC 9457)
 
 def fixed_token(token: str) -> TokenSource:
     """Return a source that always gives this token."""
-    return lambda _fresh: token
+
+    def source(*, fresh: bool) -> str:
+        del fresh  # there is no other
+        return token
+
+    return source
 
 
 def local_tokens(
@@ -51,7 +61,7 @@ def local_tokens(
     form = {"grant_type": "client_credentials"} | ({"subject": subject} if subject else {})
     kept = ""
 
-    def token(fresh: bool) -> str:  # noqa: FBT001 - see TokenSource
+    def token(*, fresh: bool) -> str:
         nonlocal kept
         if fresh or not kept:
             answer = httpx2.post(f"{base_url}/oauth/token", data=form, auth=(client_id, secret))
@@ -146,7 +156,7 @@ class Connection:
 
     def _send(self, request: httpx2.Request, *, fresh: bool) -> httpx2.Response:
         if self._tokens is not None:
-            request.headers["Authorization"] = f"Bearer {self._tokens(fresh)}"
+            request.headers["Authorization"] = f"Bearer {self._tokens(fresh=fresh)}"
         return self._http.send(request)
 
 

@@ -44,7 +44,7 @@ LATECOMER: Final = "cleo"
 SONG: Final = "song"
 DUET: Final = "duet"
 RIGHTSHOLDERS: Final = {SONG: ("ana",), DUET: ("ben", "ana")}
-MIN_NOTICE: Final = 5 * TICK
+MIN_NOTICE: Final = 8 * TICK
 
 Event: TypeAlias = tuple[Instant, Fact]
 
@@ -78,11 +78,11 @@ class Publish(Wish):
 
 @dataclass(frozen=True)
 class Deliver(Wish):
-    """The arrival of the notice of the version `back` before the latest."""
+    """The arrival of the notice of the version `back` before the latest one."""
 
     use: str
     back: int
-    artist: str
+    artists: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -199,9 +199,8 @@ class Ledger:
     @_fact.register
     def _(self, wish: Deliver, now: Instant) -> Fact | None:
         version = len(self.history.versions.get(wish.use, [])) - wish.back
-        if version < 1 or not self._alive(wish.artist):
-            return None
-        return NoticeDelivered(wish.use, version, (wish.artist,))
+        artists = tuple(artist for artist in sorted(wish.artists) if self._alive(artist))
+        return NoticeDelivered(wish.use, version, artists) if version > 0 and artists else None
 
     @_fact.register
     def _(self, wish: Say, now: Instant) -> Fact | None:
@@ -271,15 +270,15 @@ _uses = st.sampled_from((MUSIC, MUSIC, MUSIC, VOICE))
 _artists = st.sampled_from(("ana", "ana", "ben", LATECOMER))
 scopes = st.builds(
     Scope,
-    st.sampled_from(NODES),
+    st.sampled_from((MUSIC, *NODES)),
     st.sampled_from((None, None, SONG, DUET)),
     st.sampled_from((None, None, *RECIPIENTS)),
 )
 _recipients = st.sampled_from(
-    (frozenset(RECIPIENTS), frozenset(RECIPIENTS), *(frozenset({r}) for r in RECIPIENTS))
+    (*(frozenset(RECIPIENTS),) * 4, *(frozenset({recipient}) for recipient in RECIPIENTS))
 )
 _modes = st.sampled_from(
-    (Mode.OPT_OUT, Mode.OPT_OUT, Mode.OPT_OUT, Mode.OPT_IN, Mode.OPT_IN, Mode.PROHIBITED)
+    (*(Mode.OPT_OUT,) * 5, *(Mode.OPT_IN,) * 2, Mode.PROHIBITED)
 )
 _words = st.sampled_from(("A", "B", "C"))
 
@@ -312,7 +311,13 @@ editorials = st.builds(
     _words,
     st.just(value=True),
 )
-delivering = st.builds(Deliver, _pauses, _uses, st.sampled_from((0, 0, 1, 2)), _artists)
+delivering = st.builds(
+    Deliver,
+    _pauses,
+    _uses,
+    st.sampled_from((0, 0, 0, 1, 2)),
+    st.sampled_from([frozenset(names) for names in (ARTISTS, ARTISTS, ("ana",), ("ben", LATECOMER))]),
+)
 saying = st.builds(
     Say,
     _pauses,
@@ -340,12 +345,12 @@ putting = st.builds(
     st.sampled_from((ContentStatus.ACTIVE, *ContentStatus)),
 )
 _WEIGHTS: Final = (
-    (publishing, 8),
-    (delivering, 8),
-    (saying, 6),
-    (agreeing, 4),
-    (joining, 1),
-    (putting, 1),
+    (delivering, 16),
+    (publishing, 12),
+    (saying, 12),
+    (agreeing, 8),
+    (joining, 2),
+    (putting, 2),
     (erasing, 1),
 )
 anything = st.sampled_from(

@@ -130,7 +130,9 @@ def added_noes(draw: st.DrawFn) -> AddedNo:
     before = events[position - 1][0]
     after = events[position][0] if position < len(events) else before + 3 * TICK
     at = draw(st.integers(before + 1, after - 1))
-    no = (at, ConsentRecorded(artist, Answer.OPT_OUT, draw(scopes)))
+    said = [fact.scope for _, fact in events if isinstance(fact, ConsentRecorded)]
+    scope = draw(scopes | st.sampled_from(said) if said else scopes)
+    no = (at, ConsentRecorded(artist, Answer.OPT_OUT, scope))
     return AddedNo(tuple(events), position, no)
 
 
