@@ -71,8 +71,9 @@ $(NODE_STAMP): $(TOOLS_STAMP)
 demo: $(RUN_STAMP) ## play the main story against a fresh service; CATALOG=DIR uses a real catalogue
 	@$(BIN)/fermata demo $(if $(CATALOG),--catalog '$(CATALOG)')
 
-serve: $(RUN_STAMP) ## keep the service up on embedded PostgreSQL, or on DATABASE_URL
-	@$(BIN)/fermata serve
+serve: $(RUN_STAMP) ## keep the service up on embedded PostgreSQL, or on DATABASE_URL; issues tokens unless FERMATA_ISSUER is set
+	@$(if $(DATABASE_URL),$(BIN)/fermata migrate,:)
+	@$(BIN)/fermata serve $(if $(FERMATA_ISSUER),,--local-issuer)
 
 bench: $(RUN_STAMP) ## measure strong checks per second
 	@$(BIN)/python bench/checks.py $(ARGS)

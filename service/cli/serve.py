@@ -1,6 +1,7 @@
 """`fermata serve`: the service, on a PostgreSQL of yours or on an embedded one."""
 
-from typing import Annotated
+import asyncio
+from typing import Annotated, NoReturn
 
 import typer
 import uvicorn
@@ -11,7 +12,7 @@ from service.app import NotConfigured
 from service.auth.local_issuer import RealIssuerConfigured
 from service.cli.local import app_for, database, free_port, local_issuer
 from service.db.embedded import EmbeddedPostgresError
-from service.db.migrate import upgrade
+from service.db.migrate import needs_upgrade, upgrade
 from service.settings import Settings
 from service.telemetry import configure_logging
 
@@ -47,6 +48,8 @@ def _serve(settings: Settings, host: str, asked_port: int | None, *, issue: bool
     with database(settings) as where:
         if settings.database_url is None:
             upgrade(where.url)
+        elif asyncio.run(needs_upgrade(where.url)):
+            _fail("this database lacks tables of this release: run `fermata migrate` first")
         issuer = None
         if issue or settings.local_issuer:
             issuer, secret = local_issuer(settings, where.data_dir, port)
@@ -72,6 +75,6 @@ def _tell_how_to_get_tokens(port: int, secret: str) -> None:
     )
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     _console.print(f"[red]fermata cannot start:[/red] {message}")
     raise typer.Exit(2)

@@ -7,6 +7,7 @@ lock makes the order of events the order of commits, so no reader ever sees a ga
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeAlias
@@ -22,6 +23,8 @@ from service.domain.refusal import RefusalKind, Refused, refuse
 from service.ledger.events import Json
 from service.ledger.transaction import Transaction, lock_head
 from service.ledger.vault import RandomBytes, Vault
+
+_log = logging.getLogger(__name__)
 
 Write: TypeAlias = Callable[[Transaction], Awaitable[Json]]
 """A change: it reads, refuses or records, derives, and returns what its caller is answered.
@@ -110,8 +113,7 @@ class Appender:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
-        while not self._queue.empty():
-            self._queue.get_nowait().settle(AppenderDown("the service is shutting down"))
+        self._turn_away("the service is shutting down")
         await self._disconnect()
 
     async def submit(self, write: Write, claim: IdempotencyClaim | None = None) -> Answered:
@@ -129,14 +131,19 @@ class Appender:
         return await answer
 
     async def _run(self) -> None:
-        while True:
+        while not self._unconfirmed.is_set():
             group = [await self._queue.get()]
             while len(group) < LARGEST_GROUP and not self._queue.empty():
                 group.append(self._queue.get_nowait())
             await self._commit_group(group)
-            if self._unconfirmed.is_set():
-                message = "the standby has not confirmed a commit: no more writes until it has"
-                raise AppenderDown(message)
+        message = "the standby has not confirmed a commit: restart once it has"
+        _log.critical("writes are stopped: %s", message)
+        self._turn_away(message)
+
+    def _turn_away(self, why: str) -> None:
+        """Tell everybody who is still queued that their write has not happened."""
+        while not self._queue.empty():
+            self._queue.get_nowait().settle(AppenderDown(why))
 
     async def _commit_group(self, group: Sequence[_Queued]) -> None:
         """Commit a group at once; if one write breaks it, commit each of them on its own."""
@@ -167,10 +174,12 @@ class Appender:
             await transaction.flush()
             try:
                 await session.commit()
-                await connection.commit()
             except (OSError, DBAPIError) as error:
                 message = "the database went away while the write was being committed"
                 raise OutcomeUnknown(message) from error
+        if self._unconfirmed.is_set():
+            message = "the database committed the write, but its standby has not confirmed it"
+            raise OutcomeUnknown(message)
         if transaction.revision > before:
             self._on_commit()
         return outcomes

@@ -1,0 +1,169 @@
+"""The whole service in this process, asked through its HTTP door, with clocks that tests can move."""
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
+
+import asyncpg
+import httpx2
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from service.api.context import Services
+from service.app import Surroundings, create_app, real_surroundings
+from service.auth.local_grant import development_clients
+from service.auth.local_issuer import LocalIssuer
+from service.clock import SystemClock
+from service.domain.instant import Duration, Instant
+from service.settings import Settings
+from tests.api.people import Caller
+
+ADDRESS: Final = "http://127.0.0.1:8080"
+SECRET: Final = "a secret of these tests"
+KEY: Final = SecretStr(base64.b64encode(b"0123456789abcdef0123456789abcdef").decode())
+MAX_BODY_BYTES: Final = 4 * 1024 * 1024
+_TOKEN_LIFETIME_S: Final = 400 * 86_400
+
+# A function found before PostgreSQL's own of the same name: the ledger's clock, ahead by what the
+# table says. It moves what the service reads as its one clock, and nothing else of the database.
+_MOVABLE_CLOCK: Final = """
+CREATE SCHEMA moved;
+CREATE TABLE moved.ahead (by interval NOT NULL);
+INSERT INTO moved.ahead VALUES ('0');
+CREATE FUNCTION moved.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
+    AS 'SELECT pg_catalog.clock_timestamp() + by FROM moved.ahead';
+DO $$ BEGIN
+    EXECUTE format(
+        'ALTER DATABASE %I SET search_path = moved, pg_catalog, public', current_database()
+    );
+END $$
+"""
+
+
+class MovableClock(SystemClock):
+    """This machine's clocks, as far ahead as a test has moved them.
+
+    `ahead` moves time itself; `apart` is a wall clock that has gone wrong.
+    """
+
+    def __init__(self) -> None:
+        """Start with the machine's own time."""
+        self.ahead: Duration = 0
+        self.apart: Duration = 0
+
+    def now(self) -> Instant:
+        """Return the wall clock's time."""
+        return super().now() + self.ahead + self.apart
+
+    def monotonic(self) -> int:
+        """Return the monotonic clock's time."""
+        return super().monotonic() + self.ahead
+
+
+@dataclass(slots=True)
+class Door:
+    """One running service and a client that asks it in this process."""
+
+    app: FastAPI
+    http: httpx2.AsyncClient
+    database_url: str
+    clock: MovableClock
+    issuer: LocalIssuer
+    _tokens: dict[Caller, str] = field(default_factory=dict)
+
+    @property
+    def services(self) -> Services:
+        """The running service's insides, for tests that put faults in."""
+        services: Services = self.app.state.services
+        return services
+
+    def headers(self, by: Caller | None, key: str | None = None) -> dict[str, str]:
+        """Return the headers of a request by somebody, with an idempotency key if there is one."""
+        headers = {} if key is None else {"Idempotency-Key": key}
+        if by is not None:
+            headers["Authorization"] = f"Bearer {self.token(by)}"
+        return headers
+
+    def token(self, by: Caller) -> str:
+        """Return a token for the caller, the same one each time."""
+        if by not in self._tokens:
+            self._tokens[by] = self.issuer.mint(
+                by.subject, by.client_id, by.scopes, _TOKEN_LIFETIME_S
+            )
+        return self._tokens[by]
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        by: Caller | None = None,
+        key: str | None = None,
+    ) -> httpx2.Response:
+        """Send one request, with a JSON body if there is one, and return whatever is answered."""
+        return await self.http.request(method, path, json=body, headers=self.headers(by, key))
+
+    async def done(
+        self, method: str, path: str, body: Any = None, *, by: Caller, key: str | None = None
+    ) -> Any:
+        """Send one request that has to succeed, and return its JSON."""
+        response = await self.ask(method, path, body, by=by, key=key)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json()
+
+    async def advance(self, length: timedelta) -> None:
+        """Let time pass for the ledger and for the service, at once."""
+        async with connected(self.database_url) as connection:
+            await connection.execute("UPDATE moved.ahead SET by = by + $1", length)
+            self.clock.ahead += length // timedelta(microseconds=1)
+
+
+@asynccontextmanager
+async def connected(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Open a connection of the test's own beside the service's."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def open_door(database_url: str, issuer: LocalIssuer, **changes: Any) -> AsyncIterator[Door]:
+    """Run the service over a database, with settings of the test's where they differ."""
+    clock = MovableClock()
+    around = real_surroundings()
+    settings = Settings(
+        **{
+            "database_url": database_url,
+            "key_encryption_key": KEY,
+            "max_body_bytes": MAX_BODY_BYTES,
+            **changes,
+        }
+    )
+    app = create_app(
+        settings,
+        surroundings=Surroundings(clock, around.random_bytes, around.random_id),
+        local_issuer=issuer,
+    )
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx2.AsyncClient(transport=transport, base_url=ADDRESS, timeout=30) as http,
+    ):
+        yield Door(app, http, database_url, clock, issuer)
+
+
+async def make_clock_movable(database_url: str) -> None:
+    """Let the ledger's clock be moved; for connections that are opened from now on."""
+    async with connected(database_url) as connection:
+        await connection.execute(_MOVABLE_CLOCK)
+
+
+def make_issuer() -> LocalIssuer:
+    """Return an issuer whose tokens every door of these tests trusts."""
+    return LocalIssuer(ADDRESS, "fermata", SystemClock(), clients=development_clients(SECRET))
