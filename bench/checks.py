@@ -25,7 +25,7 @@ from pathlib import Path
 from client import Connection, local_tokens
 from service.catalog.sources.generated import generated_catalog
 from service.catalog.sources.track import Track
-from service.cli.importing import run_import
+from service.cli.import_run import run_import
 from service.cli.local import free_port
 
 USE = "discovery.recommendation"

@@ -65,7 +65,8 @@ def local_tokens(
         nonlocal kept
         if fresh or not kept:
             answer = httpx2.post(f"{base_url}/oauth/token", data=form, auth=(client_id, secret))
-            answer.raise_for_status()
+            if not answer.is_success:
+                raise Problem(answer.status_code, _problem(answer))
             kept = str(answer.json()["access_token"])
         return kept
 

@@ -79,4 +79,4 @@ def listener_of(principal: Principal) -> Actor | None:
 
 def client_of(principal: Principal) -> str:
     """Return the name under which the caller's idempotency keys and decisions are kept."""
-    return f"{principal.client_id} {principal.subject}"
+    return f"{principal.client_id}\n{principal.subject}"  # neither can hold a line break

@@ -5,7 +5,13 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 
 from service.api.problems import BodyMalformed
-from service.api.schemas import LONGEST_ID, MOST_ROWS
+from service.api.schemas import (
+    LARGEST_REVISION,
+    LARGEST_VERSION,
+    LONGEST_ID,
+    MOST_ROWS,
+    read_instant,
+)
 from service.decisions.check import (
     Answer,
     AtLeast,
@@ -16,7 +22,7 @@ from service.decisions.check import (
 )
 from service.decisions.explanation import ArtistExplanation, Explanation
 from service.domain.assessment import Applied
-from service.domain.instant import SECOND, Instant, format_instant, parse_instant
+from service.domain.instant import SECOND, Instant, format_instant
 from service.domain.interval import Interval
 from service.domain.refusal import refuse
 from service.ledger.events import Json
@@ -24,14 +30,13 @@ from service.ledger.events import Json
 _Id: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 _Ids: TypeAlias = Annotated[list[_Id], msgspec.Meta(min_length=1, max_length=MOST_ROWS)]
 _Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
-_LARGEST_REVISION: Final = 2**63 - 1
 _LONGEST_STALENESS_MS: Final = 86_400_000
 
 
 class CheckConsistency(msgspec.Struct, forbid_unknown_fields=True):
     """How old the state may be: exactly one of the two."""
 
-    at_least: Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_REVISION)] | None = None
+    at_least: Annotated[int, msgspec.Meta(ge=0, le=LARGEST_REVISION)] | None = None
     max_staleness_ms: Annotated[int, msgspec.Meta(ge=0, le=_LONGEST_STALENESS_MS)] | None = None
 
 
@@ -43,7 +48,7 @@ class CheckRequest(msgspec.Struct, forbid_unknown_fields=True):
     content: _Ids | None = None
     artists: _Ids | None = None
     consistency: Literal["strong"] | CheckConsistency = "strong"
-    min_policy_version: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)] | None = None
+    min_policy_version: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_VERSION)] | None = None
     at: str | None = None
     explain: bool = False
     shape: Literal["objects", "columns"] = "objects"
@@ -63,6 +68,8 @@ def read_check(body: bytes) -> tuple[Check, Literal["objects", "columns"]]:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         message = f"the body is not valid JSON: {error}"
         raise BodyMalformed(message) from None
+    if b"\\u0000" in body:  # JSON has no other way to write one
+        _refuse_nul(asked)
     if (asked.content is None) == (asked.artists is None):
         raise refuse("content", "content_or_artists", "give `content` or `artists`, and not both")
     return (
@@ -80,6 +87,16 @@ def read_check(body: bytes) -> tuple[Check, Literal["objects", "columns"]]:
     )
 
 
+def _refuse_nul(asked: CheckRequest) -> None:
+    """PostgreSQL's text has no NUL, so nothing there has one, and the decision's log cannot."""
+    lists = {"content": asked.content or (), "artists": asked.artists or ()}
+    fields = {"use": asked.use, "recipient": asked.recipient}
+    fields |= {f"{name}[{n}]": one for name, ids in lists.items() for n, one in enumerate(ids)}
+    for field, text in fields.items():
+        if "\0" in text:
+            raise refuse(field, "invalid", "no name here holds the character NUL")
+
+
 def _consistency(asked: Literal["strong"] | CheckConsistency) -> Consistency:
     if not isinstance(asked, CheckConsistency):
         return Strong()
@@ -93,7 +110,7 @@ def _consistency(asked: Literal["strong"] | CheckConsistency) -> Consistency:
 
 def _at(text: str) -> Instant:
     try:
-        return parse_instant(text)
+        return read_instant(text)
     except ValueError as error:
         raise refuse("at", "invalid", str(error)) from None
 

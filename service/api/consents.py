@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 
 from service.api.access import Listens, Speaks, actor_of, listener_of
 from service.api.context import TheServices
-from service.api.schemas import ConsentIn, ConsentList, ConsentOut, Id
+from service.api.schemas import LARGEST_REVISION, ConsentIn, ConsentList, ConsentOut, Id
 from service.api.writing import TheWriting
 from service.consents.read import artist_heard_by, list_consents
 from service.consents.records import Shown, Statement, record_consent
@@ -41,7 +41,7 @@ async def read_consents(
     artist: ArtistInPath,
     caller: Listens,
     services: TheServices,
-    before: Annotated[int | None, Query(ge=1)] = None,
+    before: Annotated[int | None, Query(ge=1, le=LARGEST_REVISION)] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> Json:
     """Read everything an artist said, newest first."""

@@ -79,7 +79,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     """Name every failure an operation can have, and say where no token is asked for."""
     operation["operationId"] = _operation_id(operation)
     protected = bool(operation.get("security"))
-    operation.setdefault("security", [])
+    operation["security"] = _alternatives(operation.get("security", []))
     failures = dict(_UNPROTECTED_FAILURES)
     if protected:
         failures |= _PROTECTED_FAILURES
@@ -92,6 +92,13 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
             "description": description,
             "content": {"application/problem+json": {"schema": _PROBLEM}},
         }
+
+
+def _alternatives(security: list[dict[str, list[str]]]) -> list[dict[str, list[str]]]:
+    """Return one entry for each scope: any one of them is enough, and entries are alternatives."""
+    return [
+        {name: [scope]} for need in security for name, scopes in need.items() for scope in scopes
+    ]
 
 
 def _operation_id(operation: dict[str, Any]) -> str:

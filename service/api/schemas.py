@@ -7,12 +7,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from service.domain import uses
 from service.domain.consent import Answer
 from service.domain.events import ContentStatus
-from service.domain.instant import format_duration, parse_duration, parse_instant
+from service.domain.instant import (
+    SECOND,
+    Instant,
+    format_duration,
+    parse_duration,
+    parse_instant,
+)
 from service.domain.policy import Mode
 from service.notices.deliveries import Outcome
 
 LONGEST_ID = 200
+LARGEST_VERSION = 2**31 - 1
+LARGEST_REVISION = 2**63 - 1
 MOST_ROWS = 10_000
+_YEAR_10000 = 253_402_300_800 * SECOND
 MOST_TEXT = 200_000
 
 
@@ -38,8 +47,20 @@ def _duration(text: str) -> str:
     return format_duration(parse_duration(text))
 
 
+def read_instant(text: str) -> Instant:
+    """Read an instant of the years in which there can be one here.
+
+    Raises ValueError: RFC 3339 cannot write what a time zone shifts out of its four-digit years.
+    """
+    instant = parse_instant(text)
+    if not 0 <= instant < _YEAR_10000:
+        message = "give an instant of the years 1970 to 9999, UTC"
+        raise ValueError(message)
+    return instant
+
+
 def _instant(text: str) -> str:
-    parse_instant(text)
+    read_instant(text)
     return text
 
 
@@ -159,7 +180,10 @@ class PolicyIn(Shape):
         default=False, description="Spelling or translation only; publicly marked as such for ever."
     )
     after: int | None = Field(
-        default=None, ge=0, description="The latest version you know; another one is a conflict."
+        default=None,
+        ge=0,
+        le=LARGEST_VERSION,
+        description="The latest version you know; another one is a conflict.",
     )
 
 
@@ -324,7 +348,7 @@ class ShownIn(Shape):
     """What the giver was shown for one use."""
 
     use: UsePath
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, le=LARGEST_VERSION)
     locale: Locale | None = None
     text_sha256: Sha256 | None = None
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 from service.api.access import Publishes
 from service.api.context import TheServices
 from service.api.schemas import (
+    LARGEST_VERSION,
     PolicyIn,
     PolicyList,
     PolicyOut,
@@ -56,7 +57,7 @@ async def read_policies(use: UseInPath, services: TheServices) -> Json:
 
 @router.get("/{use}/policies/{version}", response_model=PolicyOut)
 async def read_policy(
-    use: UseInPath, version: Annotated[int, Path(ge=1)], services: TheServices
+    use: UseInPath, version: Annotated[int, Path(ge=1, le=LARGEST_VERSION)], services: TheServices
 ) -> Json:
     """Read one version, word for word. It is public."""
     async with services.database.read() as session:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 from rich.console import Console
 from rich.markup import escape
 
@@ -19,7 +20,7 @@ from client import Problem
 from service.catalog.sources.discover import NoCatalogError, count_hint, open_catalog
 from service.catalog.sources.generated import generated_catalog
 from service.catalog.sources.track import BadRow, Track
-from service.cli.importing import run_import
+from service.cli.import_run import run_import
 from service.cli.local import app_for, database, free_port, local_issuer
 from service.cli.policy import apply_folder
 from service.cli.story import SINGLE_CHECKS, WINDOW_SECONDS, Cast, Story, Surprise, play
@@ -101,17 +102,15 @@ def _stage() -> Iterator[tuple[str, str]]:
         with database(settings) as where:
             upgrade(where.url)
             issuer, secret = local_issuer(settings, where.data_dir, port)
-            with _served(uvicorn.Config(app_for(settings, where, issuer), port=port)):
+            with _served(app_for(settings, where, issuer), port):
                 yield f"http://127.0.0.1:{port}", secret
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _served(config: uvicorn.Config) -> Iterator[None]:
-    config.log_config = None
-    config.access_log = False
-    server = uvicorn.Server(config)
+def _served(app: FastAPI, port: int) -> Iterator[None]:
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run, name="fermata-demo")
     thread.start()
     try:

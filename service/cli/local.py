@@ -4,7 +4,7 @@ import base64
 import os
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +49,7 @@ def with_key(settings: Settings, data_dir: Path | None) -> Settings:
     """
     if settings.key_encryption_key is not None or data_dir is None or settings.database_url:
         return settings
-    kept = _kept_secret(data_dir / "key-encryption-key", KEY_BYTES)
+    kept = _kept_secret(data_dir / "key-encryption-key", _new_key)
     return settings.model_copy(update={"key_encryption_key": SecretStr(kept)})
 
 
@@ -63,9 +63,9 @@ def local_issuer(settings: Settings, data_dir: Path | None, port: int) -> tuple[
     if given is not None:
         secret = given.get_secret_value()
     elif data_dir is not None:
-        secret = _kept_secret(data_dir / "development-secret", 24)
+        secret = _kept_secret(data_dir / "development-secret", secrets.token_urlsafe)
     else:
-        secret = secrets.token_urlsafe(24)
+        secret = secrets.token_urlsafe()
     issuer = LocalIssuer(
         f"http://127.0.0.1:{port}",
         settings.audience,
@@ -90,11 +90,15 @@ def free_port() -> int:
         return port
 
 
-def _kept_secret(path: Path, size: int) -> str:
+def _new_key() -> str:
+    return base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+
+
+def _kept_secret(path: Path, make: Callable[[], str]) -> str:
     """Return the secret kept in a file of ours alone, made on first use."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(base64.b64encode(secrets.token_bytes(size)).decode())
+            file.write(make())
     return path.read_text("ascii")

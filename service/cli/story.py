@@ -214,9 +214,9 @@ def _opted_out(story: Story, cast: Cast, ana: str) -> None:
             story.tell(f'"No AI" is event {recorded["revision"]} of the ledger')
             story.expect(LAUNCH_USE, first, "opted_out")
             story.expect(NEW_USE, first, "opted_out")
-            story.tell("finding copies of her music is there for her own protection, and goes on:")
+            story.tell("finding copies of their music protects the artist, and goes on:")
             story.expect("protection.fraud_detection", first, "open")
-            story.tell("then she allows recommendations for one track:")
+            story.tell("then they allow recommendations for one track:")
             latest = page.get(f"/v1/uses/{LAUNCH_USE}/policies")["policies"][-1]
             yes = {
                 "answer": "opt_in",

@@ -6,6 +6,7 @@ from enum import StrEnum
 from sqlalchemy import select
 from sqlmodel import col
 
+from service.catalog.artists import require_artist
 from service.db.engine import ReadSession
 from service.db.tables import Artist, Consent, Delegate
 from service.domain.consent import Answer, Scope
@@ -27,6 +28,17 @@ class Actor:
 
     actor: str
     is_platform: bool
+
+
+async def artist_named(session: ReadSession, artist_id: str) -> Artist:
+    """Return the artist somebody wants to speak for or hear.
+
+    Raises Refused where there is none, in the same words as to a stranger.
+    """
+    try:
+        return await require_artist(session, artist_id)
+    except Refused:
+        raise stranger() from None
 
 
 async def role_of(session: ReadSession, actor: Actor, artist: Artist) -> tuple[ActingAs, bool]:

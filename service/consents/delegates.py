@@ -1,7 +1,6 @@
 """Delegates: labels and managers who act for an artist, always to say no, to say yes if allowed."""
 
-from service.catalog.artists import require_artist
-from service.consents.authority import ActingAs, Actor, role_of, stranger
+from service.consents.authority import ActingAs, Actor, artist_named, role_of, stranger
 from service.db.tables import Artist, Delegate
 from service.domain.instant import format_instant
 from service.domain.refusal import RefusalKind, refuse
@@ -75,7 +74,7 @@ async def _artist_for(
     transaction: Transaction, artist_id: str, actor: Actor
 ) -> tuple[Artist, ActingAs]:
     """Return the artist whose delegates may be changed; a delegate cannot appoint another."""
-    artist = await require_artist(transaction.session, artist_id)
+    artist = await artist_named(transaction.session, artist_id)
     acting_as, _ = await role_of(transaction.session, actor, artist)
     if acting_as is ActingAs.DELEGATE:
         raise stranger()

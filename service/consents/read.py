@@ -3,8 +3,7 @@
 from sqlalchemy import select
 from sqlmodel import col
 
-from service.catalog.artists import require_artist
-from service.consents.authority import Actor, role_of
+from service.consents.authority import Actor, artist_named, role_of
 from service.consents.records import record_json
 from service.db.engine import ReadSession
 from service.db.tables import Artist, Consent
@@ -16,7 +15,7 @@ async def artist_heard_by(session: ReadSession, artist_id: str, actor: Actor | N
 
     Raises Refused otherwise, the same for an artist who does not exist.
     """
-    artist = await require_artist(session, artist_id)
+    artist = await artist_named(session, artist_id)
     if actor is not None:
         await role_of(session, actor, artist)
     return artist

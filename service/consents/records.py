@@ -5,8 +5,13 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import insert
 
-from service.catalog.artists import require_artist
-from service.consents.authority import ActingAs, Actor, permits_more, role_of
+from service.consents.authority import (
+    ActingAs,
+    Actor,
+    artist_named,
+    permits_more,
+    role_of,
+)
 from service.db.engine import ReadSession
 from service.db.tables import Artist, Consent, Content
 from service.domain import uses
@@ -49,7 +54,7 @@ def record_consent(artist_id: str, statement: Statement, actor: Actor) -> Write:
 
     async def write(transaction: Transaction) -> Json:
         session = transaction.session
-        artist = await require_artist(session, artist_id)
+        artist = await artist_named(session, artist_id)
         acting_as = await _authority(transaction, artist, statement, actor)
         latest = await latest_versions(session)
         await _admit(session, statement, latest, transaction.now)
@@ -88,8 +93,9 @@ async def _admit(
         refusals += refuse_shown(
             {s.use: s.version for s in statement.shown}, statement.scope, latest
         )
+        refusals += _refuse_repeated(statement.shown)
+        refusals += _refuse_words(statement.shown, latest)
         refusals += await _refuse_content(session, statement.scope.content)
-    refusals += _refuse_words(statement.shown, latest)
     if refusals:
         raise Refused(refusals)
 
@@ -99,6 +105,15 @@ async def _refuse_content(session: ReadSession, content: str | None) -> list[Ref
     if content is None or await session.get(Content, content) is not None:
         return []
     return [Refusal("content", "unknown_content", "no content of this id is known")]
+
+
+def _refuse_repeated(shown: Sequence[Shown]) -> list[Refusal]:
+    """Of two versions said to be shown for one use, at least one is not the latest."""
+    uses_shown = [one.use for one in shown]
+    return [
+        Refusal(f"shown.{use}", "repeated", "name each use once, with what was shown for it")
+        for use in sorted({use for use in uses_shown if uses_shown.count(use) > 1})
+    ]
 
 
 def _refuse_words(shown: Sequence[Shown], latest: Sequence[PolicyVersion]) -> list[Refusal]:

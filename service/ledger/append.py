@@ -156,27 +156,40 @@ class Appender:
         except Exception as error:  # noqa: BLE001 - any failure is an answer to its write
             await self._disconnect()
             if len(group) > 1 and not isinstance(error, OutcomeUnknown):
-                for queued in group:
-                    await self._commit_group([queued])
+                await self._commit_one_by_one(group)
                 return
             outcomes = [error] * len(group)
         for queued, outcome in zip(group, outcomes, strict=True):
             queued.settle(outcome)
 
+    async def _commit_one_by_one(self, group: Sequence[_Queued]) -> None:
+        """Give each its own transaction; whoever's turn does not come any more is told so."""
+        left = list(group)
+        try:
+            while left and not self._unconfirmed.is_set():
+                await self._commit_group([left.pop(0)])
+        finally:
+            for queued in left:
+                queued.settle(AppenderDown("writes were stopped before this one's turn came"))
+
     async def _commit(self, group: Sequence[_Queued]) -> list[Answered | BaseException]:
         connection = await self._connected()
-        session = write_session(connection)
-        async with session:
-            transaction = await lock_head(session, self._vault, self._random)
-            before = transaction.revision
-            known = await _known_answers(transaction, group)
-            outcomes = [await _do(transaction, queued, known) for queued in group]
-            await transaction.flush()
-            try:
+        sent = False
+        try:
+            async with write_session(connection) as session:
+                transaction = await lock_head(session, self._vault, self._random)
+                before = transaction.revision
+                known = await _known_answers(transaction, group)
+                outcomes = [await _do(transaction, queued, known) for queued in group]
+                await transaction.flush()
+                sent = True
                 await session.commit()
-            except (OSError, DBAPIError) as error:
-                message = "the database went away while the write was being committed"
-                raise OutcomeUnknown(message) from error
+        except Exception as error:
+            if not sent:
+                raise
+            # Whatever broke, even the session's own end: the commit may have happened.
+            message = "the database went away while the write was being committed"
+            raise OutcomeUnknown(message) from error
         if self._unconfirmed.is_set():
             message = "the database committed the write, but its standby has not confirmed it"
             raise OutcomeUnknown(message)
@@ -223,7 +236,7 @@ async def _known_answers(transaction: Transaction, group: Sequence[_Queued]) -> 
 
 async def _do(transaction: Transaction, queued: _Queued, known: _Known) -> Answered | BaseException:
     """Do one write of a group. A refusal is its own outcome and leaves the others alone."""
-    claim = queued.claim
+    claim, before = queued.claim, transaction.revision
     try:
         if claim is not None and (claim.client, claim.key) in known:
             return _replay(claim, *known[claim.client, claim.key])
@@ -231,6 +244,8 @@ async def _do(transaction: Transaction, queued: _Queued, known: _Known) -> Answe
         transaction.session.expire_all()
         body = await queued.write(transaction)
     except Refused as refused:
+        if transaction.revision > before:
+            raise  # it has recorded already, so everything it did has to be undone
         return refused
     if claim is not None:
         known[claim.client, claim.key] = (claim.fingerprint, body)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -15,11 +16,14 @@ from service.domain.instant import format_duration, format_instant
 from service.domain.policy import PolicyDraft, PolicyVersion, refuse_policy, terms_of
 from service.domain.refusal import RefusalKind, Refused, refuse
 from service.ledger.append import Write
-from service.ledger.events import Json, Recorded
+from service.ledger.events import LONGEST_LEAF, Json, NewEvent, Recorded, canonical
 from service.ledger.facts import policy_event, use_event
 from service.ledger.transaction import Transaction, require_opened
 from service.policies.charter import require_charter
 from service.policies.versions import load_versions, text_hashes
+
+_ENVELOPE: Final = 500
+"""Bytes that a leaf takes beside what the event says: its kind, time, nonce and format."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,17 @@ async def admit(session: ReadSession, draft: PolicyDraft) -> Admitted:
         texts=texts,
         editorial=draft.editorial,
     )
-    return Admitted(fact, earlier, launch)
+    admitted = Admitted(fact, earlier, launch)
+    _refuse_too_long("recipients", policy_event(fact, admitted.number))
+    return admitted
+
+
+def _refuse_too_long(field: str, event: NewEvent) -> None:
+    """Raise Refused where the event would not fit into one leaf of the ledger."""
+    most, length = LONGEST_LEAF - _ENVELOPE, len(canonical(event.public))
+    if length > most:
+        message = f"this comes to {length} bytes in the ledger, which takes {most}: shorten it"
+        raise refuse(field, "too_long_for_the_ledger", message)
 
 
 def publish_policy(draft: PolicyDraft, *, after: int | None = None) -> Write:
@@ -173,7 +187,9 @@ def name_use(use: str, names: Mapping[str, str]) -> Write:
         known = await transaction.session.get(Use, use)
         if known is not None and known.names == dict(names):
             return {"use": use, "names": dict(names), "revision": known.revision}
-        recorded = await transaction.record(use_event(use, names))
+        event = use_event(use, names)
+        _refuse_too_long("names", event)
+        recorded = await transaction.record(event)
         row = {"names": dict(names), "revision": recorded.revision}
         await transaction.session.execute(
             upsert(Use)

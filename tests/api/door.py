@@ -1,5 +1,6 @@
-"""The whole service in this process, asked through its HTTP door, with clocks that tests can move."""
+"""The whole service in this process, asked through its HTTP door; tests can move its clocks."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -130,6 +131,17 @@ async def connected(database_url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+async def lock_awaited(database_url: str) -> None:
+    """Return once somebody in this database waits for a lock."""
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with connected(database_url) as connection, asyncio.timeout(10):
+        while not await connection.fetchval(waiting):
+            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

@@ -10,14 +10,15 @@ Everything: TypeAlias = dict[str, list[str]]
 
 async def everything(database_url: str) -> Everything:
     """Return every row of every table as text, in one snapshot and in a fixed order."""
-    async with connected(database_url) as connection, connection.transaction(
-        isolation="repeatable_read", readonly=True
+    async with (
+        connected(database_url) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
     ):
         return {
             table.fullname: [
                 row[0]
                 for row in await connection.fetch(
-                    f'SELECT t::text FROM {table.fullname} t ORDER BY 1 COLLATE "C"'
+                    f'SELECT t::text FROM {table.fullname} t ORDER BY t::text COLLATE "C"'
                 )
             ]
             for table in metadata.sorted_tables

@@ -277,9 +277,7 @@ scopes = st.builds(
 _recipients = st.sampled_from(
     (*(frozenset(RECIPIENTS),) * 4, *(frozenset({recipient}) for recipient in RECIPIENTS))
 )
-_modes = st.sampled_from(
-    (*(Mode.OPT_OUT,) * 5, *(Mode.OPT_IN,) * 2, Mode.PROHIBITED)
-)
+_modes = st.sampled_from((*(Mode.OPT_OUT,) * 5, *(Mode.OPT_IN,) * 2, Mode.PROHIBITED))
 _words = st.sampled_from(("A", "B", "C"))
 
 launches = st.builds(
@@ -316,7 +314,9 @@ delivering = st.builds(
     _pauses,
     _uses,
     st.sampled_from((0, 0, 0, 1, 2)),
-    st.sampled_from([frozenset(names) for names in (ARTISTS, ARTISTS, ("ana",), ("ben", LATECOMER))]),
+    st.sampled_from(
+        [frozenset(names) for names in (ARTISTS, ARTISTS, ("ana",), ("ben", LATECOMER))]
+    ),
 )
 saying = st.builds(
     Say,
@@ -334,6 +334,28 @@ agreeing = st.builds(
     scopes,
     st.sampled_from((None, 4, 9)),
 )
+_about_music = st.builds(
+    Scope,
+    st.sampled_from((MUSIC, "train")),
+    st.sampled_from((None, SONG)),
+    st.sampled_from((None, None, "internal")),
+)
+saying_music = st.builds(
+    Say,
+    _pauses,
+    st.just("ana"),
+    st.sampled_from((Answer.OPT_OUT, Answer.OPT_OUT, *Answer)),
+    _about_music,
+    st.sampled_from((None, 4)),
+)
+agreeing_music = st.builds(
+    Say,
+    _pauses,
+    st.just("ana"),
+    st.just(Answer.OPT_IN),
+    _about_music,
+    st.sampled_from((None, None, 1, 4, 9)),
+)
 refusing = st.builds(Say, _pauses, _artists, st.just(Answer.OPT_OUT), scopes)
 joining = st.builds(Register, _pauses, st.just(LATECOMER))
 erasing = st.builds(Erase, _pauses, _artists)
@@ -344,7 +366,14 @@ putting = st.builds(
     st.lists(_artists, max_size=2, unique=True).map(tuple),
     st.sampled_from((ContentStatus.ACTIVE, *ContentStatus)),
 )
-_WEIGHTS: Final = (
+
+
+def _weighted(*weights: tuple[st.SearchStrategy[Wish], int]) -> st.SearchStrategy[Wish]:
+    drawn = [strategy for strategy, weight in weights for _ in range(weight)]
+    return st.sampled_from(drawn).flatmap(lambda strategy: strategy)
+
+
+anything = _weighted(
     (delivering, 16),
     (publishing, 12),
     (saying, 12),
@@ -353,19 +382,21 @@ _WEIGHTS: Final = (
     (putting, 2),
     (erasing, 1),
 )
-anything = st.sampled_from(
-    [strategy for strategy, weight in _WEIGHTS for _ in range(weight)]
-).flatmap(lambda strategy: strategy)
+talk = _weighted(
+    (agreeing_music, 4), (saying_music, 4), (saying, 1), (delivering, 1), (publishing, 1)
+)
+"""Much is said, by one artist about one use: what the rules on records are about."""
 
 
 @st.composite
-def ledgers(draw: st.DrawFn, *, most: int = 16) -> Ledger:
+def ledgers(
+    draw: st.DrawFn, wishes: st.SearchStrategy[Wish] = anything, *, most: int = 16
+) -> Ledger:
     """Return a ledger with launch terms or without, the usual artists and content, and a past."""
     ledger = Ledger().grant(draw(st.lists(launches, max_size=2)))
     ledger.grant(Register(1, artist) for artist in ARTISTS)
     ledger.grant(
-        Put(1, content, holders, ContentStatus.ACTIVE)
-        for content, holders in RIGHTSHOLDERS.items()
+        Put(1, content, holders, ContentStatus.ACTIVE) for content, holders in RIGHTSHOLDERS.items()
     )
     ledger.grant([draw(publishing)])
-    return ledger.grant(draw(st.lists(anything, min_size=most // 2, max_size=most)))
+    return ledger.grant(draw(st.lists(wishes, min_size=most // 4, max_size=most)))

@@ -6,7 +6,7 @@ at every instant at which anything could change and a microsecond to either side
 
 import copy
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -53,6 +53,7 @@ from tests.domain.histories import (
     queries,
     refusing,
     scopes,
+    talk,
     turning_points,
 )
 
@@ -83,11 +84,10 @@ def test_an_expired_yes_is_never_outlived_by_silence(
 def _without_consent(wishes: Iterable[Wish], said: Say) -> Iterator[Wish]:
     """Leave out what may end a no: the artist's yeses, and taking back at its very scope."""
     for wish in wishes:
-        by_the_artist = isinstance(wish, Say) and wish.artist == said.artist
-        if by_the_artist and wish.answer is Answer.OPT_IN:
-            continue
-        if by_the_artist and wish.answer is Answer.INHERIT and wish.scope == said.scope:
-            continue
+        if isinstance(wish, Say) and wish.artist == said.artist:
+            takes_back = wish.answer is Answer.INHERIT and wish.scope == said.scope
+            if takes_back or wish.answer is Answer.OPT_IN:
+                continue
         yield wish
 
 
@@ -95,7 +95,7 @@ def _assert_only_open_permits(history: History, said: Say, since: Instant) -> No
     """Whatever the artist's scope covers is permitted only where nobody is asked (R2)."""
     instants = [instant for instant in turning_points(history, since) if instant >= since]
     for query in queries(history):
-        if not (said.scope.covers(query.use, query.content, query.recipient)):
+        if not said.scope.covers(query.use, query.content, query.recipient):
             continue
         if said.artist not in _asked(history, query):
             continue
@@ -111,7 +111,8 @@ def _asked(history: History, query: Query) -> tuple[str | None, ...]:
     return history.content[query.content][0].rightsholders
 
 
-class AddedNo(NamedTuple):
+@dataclass(frozen=True)
+class AddedNo:
     """A history, and the same history with one no more."""
 
     without: tuple[Event, ...]
@@ -121,19 +122,26 @@ class AddedNo(NamedTuple):
 
 @st.composite
 def added_noes(draw: st.DrawFn) -> AddedNo:
-    """Put one no anywhere into a history: between any two events, or after the last."""
-    events = draw(ledgers()).events
+    """Put one no anywhere into a history: between any two events, or after the last.
+
+    As often as not it is said where the artist has said something already, so that it replaces.
+    """
+    events = draw(ledgers(talk) | ledgers()).events
     artist = draw(st.sampled_from([a for _, f in events for a in _registered(f)]))
-    first = next(n for n, (_, fact) in enumerate(events) if artist in _registered(fact))
+    said = [
+        (number, fact.scope)
+        for number, (_, fact) in enumerate(events)
+        if isinstance(fact, ConsentRecorded) and fact.artist == artist
+    ]
+    joined = next(n for n, (_, fact) in enumerate(events) if artist in _registered(fact))
     erased = (n for n, (_, fact) in enumerate(events) if fact == ArtistErased(artist))
-    position = draw(st.integers(first + 1, next(erased, len(events))))
+    anywhere = st.tuples(st.just(joined), scopes)
+    earliest, scope = draw(anywhere | st.sampled_from(said) if said else anywhere)
+    position = draw(st.integers(earliest + 1, next(erased, len(events))))
     before = events[position - 1][0]
     after = events[position][0] if position < len(events) else before + 3 * TICK
     at = draw(st.integers(before + 1, after - 1))
-    said = [fact.scope for _, fact in events if isinstance(fact, ConsentRecorded)]
-    scope = draw(scopes | st.sampled_from(said) if said else scopes)
-    no = (at, ConsentRecorded(artist, Answer.OPT_OUT, scope))
-    return AddedNo(tuple(events), position, no)
+    return AddedNo(tuple(events), position, (at, ConsentRecorded(artist, Answer.OPT_OUT, scope)))
 
 
 def _registered(fact: object) -> tuple[str, ...]:
