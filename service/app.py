@@ -24,6 +24,7 @@ from service.api import (
 from service.api.context import Services
 from service.api.describe import describe
 from service.api.limits import BodyLimit
+from service.api.paths import EncodedSlashes
 from service.api.problems import answer_problems
 from service.auth.local_issuer import LocalIssuer, local_http_client, local_issuer_routes
 from service.auth.trusted_issuer import TrustedIssuer
@@ -97,6 +98,7 @@ def create_app(
         app.include_router(module.router)
     if local_issuer is not None:
         app.router.routes.extend(local_issuer_routes(local_issuer))
+    app.add_middleware(EncodedSlashes)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     answer_problems(app)
     describe(app)

@@ -1,6 +1,7 @@
 """A running service for tests that need a real one: HTTP on a port, a thread of its own, tokens."""
 
 import base64
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,6 @@ from service.app import create_app
 from service.auth.local_grant import development_clients
 from service.auth.local_issuer import LocalIssuer
 from service.auth.scopes import Scope
-from service.cli.local import free_port
 from service.clock import SystemClock
 from service.settings import KEY_BYTES, Settings
 
@@ -59,7 +59,8 @@ def running_service(
         settings: fields of `Settings` that shall be different.
 
     """
-    port = free_port()
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
     issuer = LocalIssuer(
         f"http://127.0.0.1:{port}", "fermata", SystemClock(), clients=development_clients(SECRET)
     )
@@ -70,10 +71,10 @@ def running_service(
         key_encryption_key=SecretStr(base64.b64encode(bytes(KEY_BYTES)).decode()),
     ).model_copy(update=settings)
     app = wrap(create_app(complete, local_issuer=issuer))
-    config = uvicorn.Config(app, port=port, log_config=None, access_log=False, lifespan="on")
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on")
     config.timeout_graceful_shutdown = 5
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="fermata-under-test")
+    thread = threading.Thread(target=server.run, args=([listening],), name="fermata-under-test")
     thread.start()
     try:
         while not server.started:
@@ -83,3 +84,4 @@ def running_service(
     finally:
         server.should_exit = True
         thread.join()
+        listening.close()

@@ -1,13 +1,12 @@
 """`/v1/artists` and who acts for them."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from sqlalchemy import select
 from sqlmodel import col
 
 from service.api.access import SEES_ARTISTS, Listens, Registers, Speaks, actor_of, listener_of
 from service.api.context import TheServices
+from service.api.paths import IdInPath
 from service.api.schemas import (
     ArtistOut,
     ArtistsIn,
@@ -15,7 +14,6 @@ from service.api.schemas import (
     DelegateIn,
     DelegateList,
     DelegateOut,
-    Id,
 )
 from service.api.writing import TheWriting
 from service.catalog.artists import ArtistRow, register_artists, require_artist
@@ -27,8 +25,6 @@ from service.ledger.events import Json
 
 router = APIRouter(prefix="/v1/artists", tags=["artists"])
 
-ArtistInPath = Annotated[Id, Path()]
-
 
 @router.post("", response_model=ArtistsOut)
 async def register(body: ArtistsIn, caller: Registers, writing: TheWriting) -> Json:
@@ -38,7 +34,7 @@ async def register(body: ArtistsIn, caller: Registers, writing: TheWriting) -> J
 
 
 @router.get("/{artist}", response_model=ArtistOut, dependencies=[SEES_ARTISTS])
-async def read_artist(artist: ArtistInPath, services: TheServices) -> Json:
+async def read_artist(artist: IdInPath, services: TheServices) -> Json:
     """Read one registered artist."""
     async with services.database.read() as session:
         found = await require_artist(session, artist)
@@ -51,7 +47,7 @@ async def read_artist(artist: ArtistInPath, services: TheServices) -> Json:
 
 
 @router.get("/{artist}/delegates", response_model=DelegateList)
-async def read_delegates(artist: ArtistInPath, caller: Listens, services: TheServices) -> Json:
+async def read_delegates(artist: IdInPath, caller: Listens, services: TheServices) -> Json:
     """Read who acts or acted for an artist."""
     async with services.database.read() as session:
         found = await artist_heard_by(session, artist, listener_of(caller))
@@ -65,8 +61,8 @@ async def read_delegates(artist: ArtistInPath, caller: Listens, services: TheSer
 
 @router.put("/{artist}/delegates/{delegate}", response_model=DelegateOut)
 async def put_delegate(
-    artist: ArtistInPath,
-    delegate: Annotated[Id, Path()],
+    artist: IdInPath,
+    delegate: IdInPath,
     body: DelegateIn,
     caller: Speaks,
     writing: TheWriting,
@@ -78,7 +74,7 @@ async def put_delegate(
 
 @router.delete("/{artist}/delegates/{delegate}", response_model=DelegateOut)
 async def delete_delegate(
-    artist: ArtistInPath, delegate: Annotated[Id, Path()], caller: Speaks, writing: TheWriting
+    artist: IdInPath, delegate: IdInPath, caller: Speaks, writing: TheWriting
 ) -> Json:
     """End a delegation. What the delegate has said for the artist stays said."""
     return await writing.submit(caller, revoke_delegate(artist, delegate, actor_of(caller)))

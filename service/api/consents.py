@@ -3,11 +3,12 @@
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Query
 
 from service.api.access import Listens, Speaks, actor_of, listener_of
 from service.api.context import TheServices
-from service.api.schemas import LARGEST_REVISION, ConsentIn, ConsentList, ConsentOut, Id
+from service.api.paths import IdInPath
+from service.api.schemas import LARGEST_REVISION, ConsentIn, ConsentList, ConsentOut
 from service.api.writing import TheWriting
 from service.consents.read import artist_heard_by, list_consents
 from service.consents.records import Shown, Statement, record_consent
@@ -17,13 +18,9 @@ from service.ledger.events import Json
 
 router = APIRouter(prefix="/v1/artists", tags=["consents"])
 
-ArtistInPath = Annotated[Id, Path()]
-
 
 @router.post("/{artist}/consents", response_model=ConsentOut, status_code=HTTPStatus.CREATED)
-async def record(
-    artist: ArtistInPath, body: ConsentIn, caller: Speaks, writing: TheWriting
-) -> Json:
+async def record(artist: IdInPath, body: ConsentIn, caller: Speaks, writing: TheWriting) -> Json:
     """Record what an artist says. Once this returns, no check that starts later overlooks it."""
     statement = Statement(
         answer=body.answer,
@@ -38,7 +35,7 @@ async def record(
 
 @router.get("/{artist}/consents", response_model=ConsentList)
 async def read_consents(
-    artist: ArtistInPath,
+    artist: IdInPath,
     caller: Listens,
     services: TheServices,
     before: Annotated[int | None, Query(ge=1, le=LARGEST_REVISION)] = None,

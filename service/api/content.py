@@ -1,14 +1,13 @@
 """`/v1/content`."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from sqlalchemy import select
 from sqlmodel import col
 
 from service.api.access import SEES_CONTENT, Catalogs
 from service.api.context import TheServices
-from service.api.schemas import ContentOut, ContentsIn, ContentsOut, Id
+from service.api.paths import IdInPath
+from service.api.schemas import ContentOut, ContentsIn, ContentsOut
 from service.api.writing import TheWriting
 from service.catalog.content import ContentRow, put_content
 from service.db.tables import Artist, Content
@@ -30,7 +29,7 @@ async def put(body: ContentsIn, caller: Catalogs, writing: TheWriting) -> Json:
 
 
 @router.get("/{content}", response_model=ContentOut, dependencies=[SEES_CONTENT])
-async def read_content(content: Annotated[Id, Path()], services: TheServices) -> Json:
+async def read_content(content: IdInPath, services: TheServices) -> Json:
     """Read one content as it is now. An erased rightsholder is shown as null."""
     async with services.database.read() as session:
         found = await session.get(Content, content)

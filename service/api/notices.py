@@ -3,18 +3,30 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path
+from pydantic import AfterValidator
 
 from service.api.access import Notifies
 from service.api.context import TheServices
-from service.api.schemas import DeliveriesIn, DeliveriesOut, Id, NoticeOut
+from service.api.schemas import DeliveriesIn, DeliveriesOut, NoticeOut, storable
 from service.api.writing import TheWriting
+from service.domain import uses
 from service.domain.instant import parse_instant
 from service.ledger.events import Json
 from service.notices.deliveries import DeliveryRow, count_notice, record_deliveries
 
 router = APIRouter(prefix="/v1/notices", tags=["notices"])
 
-NoticeInPath = Annotated[Id, Path(examples=["discovery.recommendation:2"])]
+# The use, a colon and the version: longer than any id of the platform's may be.
+NoticeInPath = Annotated[
+    str,
+    AfterValidator(storable),
+    Path(
+        description="A notice's id: its use, a colon and its version.",
+        examples=["discovery.recommendation:2"],
+        min_length=1,
+        max_length=uses.LONGEST_PATH + 11,
+    ),
+]
 
 
 @router.get("/{notice}", response_model=NoticeOut)

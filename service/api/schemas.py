@@ -64,7 +64,7 @@ def _instant(text: str) -> str:
     return text
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """PostgreSQL's text has no NUL, and half a surrogate pair is no text at all."""
     if "\0" in text or any("\ud800" <= letter <= "\udfff" for letter in text):
         message = "this text holds a character that cannot be stored"
@@ -75,10 +75,10 @@ def _storable(text: str) -> str:
 Id = Annotated[
     str,
     StringConstraints(min_length=1, max_length=LONGEST_ID),
-    AfterValidator(_storable),
+    AfterValidator(storable),
     Field(description="An opaque id of the platform's, up to 200 characters."),
 ]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_storable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(storable)]
 UsePath = Annotated[
     str,
     AfterValidator(_use),
@@ -112,7 +112,7 @@ Locale = Annotated[
     Field(description="A BCP 47 language tag.", examples=["en", "pt-BR"]),
 ]
 Words = Annotated[
-    str, StringConstraints(min_length=1, max_length=MOST_TEXT), AfterValidator(_storable)
+    str, StringConstraints(min_length=1, max_length=MOST_TEXT), AfterValidator(storable)
 ]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Channel = Annotated[

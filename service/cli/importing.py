@@ -70,16 +70,17 @@ def import_catalog(  # noqa: PLR0913 - Typer names each option
         bool, typer.Option("--from-start", help="Forget an interrupted import.")
     ] = False,
 ) -> None:
-    """Bring a catalogue in: register its artists, put its tracks. It is safe to repeat.
+    """Bring a catalogue in: register its artists, put its tracks.
 
-    Rows that cannot be read or that the service refuses are told by file and line with the reason,
-    and the import goes on. Killed or interrupted at any point, the same command goes on where it
-    was; a second import of the same catalogue puts nothing.
+    Rows that cannot be read or that the service refuses are told by file and
+    line with the reason, and the import goes on. Killed or interrupted at any
+    point, the same command goes on where it was; a second import of the same
+    catalogue puts nothing.
 
     The token needs the scope fermata:catalog.
 
-    Exit status: 0 everything is in; 1 some rows were refused, the others are in; 2 it could not
-    run, or not to its end.
+    Exit status: 0 everything is in; 1 some rows were refused, the others are
+    in; 2 it could not run, or not to its end; 130 it was interrupted.
     """
     console = Console(stderr=True, highlight=False)
     with ends_with_status(console), connect(url, token, client, secret) as connection:

@@ -52,16 +52,18 @@ def apply(
 ) -> None:
     """Publish what changed in a folder of policies, and nothing else.
 
-    It shows every difference and who would be bound when, and asks before it acts. The folder is
-    compared with the latest versions byte for byte. If the service would refuse any of it, nothing
-    at all is written. Published versions are never edited or withdrawn: a use that is not in the
-    folder is left as it is.
+    It shows every difference and who would be bound when, and asks before it
+    acts. The folder is compared with the latest versions byte for byte. If the
+    service would refuse any of it, nothing at all is written. Published versions
+    are never edited or withdrawn: a use that is not in the folder is left as it
+    is.
 
     The token needs the scope fermata:policy.
 
-    Exit status: 0 the service says what the folder says, or --dry-run found nothing in the way;
-    1 the service refuses, or you said no; 2 it could not run: the folder has mistakes, the service
-    cannot be reached or does not let you, or there is nobody to ask and no --yes.
+    Exit status: 0 the service says what the folder says, or --dry-run found
+    nothing in the way; 1 the service refuses, or you said no; 2 it could not
+    run: the folder has mistakes, the service cannot be reached or does not let
+    you, or there is nobody to ask and no --yes.
     """
     out, console = Console(highlight=False), Console(stderr=True, highlight=False)
     with ends_with_status(console), connect(url, token, client, secret) as connection:

@@ -158,11 +158,12 @@ class _Reader:
             return (), {}
         policies = [policy for path in _entries(folder) if (policy := self._entry(path))]
         groups = self.yaml(folder / GROUPS, _GROUPS.validate_python, missing_is_fine=True) or {}
-        self._tree(folder, policies, groups)
+        leaves = [path.name for path in _entries(folder) if _is_use(path)]
+        self._tree(folder, leaves, groups)
         return tuple(policies), groups
 
     def _entry(self, path: Path) -> UsePolicy | None:
-        if path.is_dir() and is_path(path.name):
+        if _is_use(path):
             return self._use(path)
         if path.name != GROUPS:
             advice = "a use has a folder named by its path, such as discovery.search"
@@ -219,11 +220,8 @@ class _Reader:
             )
         return text
 
-    def _tree(
-        self, folder: Path, policies: Collection[UsePolicy], groups: Mapping[str, Names]
-    ) -> None:
+    def _tree(self, folder: Path, leaves: Collection[str], groups: Mapping[str, Names]) -> None:
         """Note what cannot be one tree: nothing is both a leaf with a policy and a group."""
-        leaves = [policy.use for policy in policies]
         for leaf in leaves:
             if above := leaf_conflict(leaf, [other for other in leaves if covers(other, leaf)]):
                 self._wrong(folder / leaf, f"lies beneath {above}, and only leaves carry policies")
@@ -261,6 +259,10 @@ def _said(kind: str, message: str, key: str = "") -> str:
     if kind == "string_type":
         return "this is no text: write it in quotation marks"
     return message.removeprefix("Value error, ")
+
+
+def _is_use(path: Path) -> bool:
+    return path.is_dir() and is_path(path.name)
 
 
 def _entries(folder: Path) -> Iterator[Path]:

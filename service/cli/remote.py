@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from client import Connection, Problem, fixed_token, local_tokens
+from client import Connection, Problem, TokenSource, fixed_token, local_tokens
 
 OK: Final = 0
 REFUSED: Final = 1
@@ -62,7 +62,24 @@ def connect(url: str, token: str | None, client: str, secret: str | None) -> Con
             "service started with --local-issuer, FERMATA_LOCAL_ISSUER_SECRET to its secret"
         )
         raise CannotRun(message)
-    return Connection(url, local_tokens(url.rstrip("/"), client, secret))
+    return Connection(url, _development_tokens(url.rstrip("/"), client, secret))
+
+
+def _development_tokens(url: str, client: str, secret: str) -> TokenSource:
+    """Return a source that says what to do about a secret or a client that is not known there."""
+    source = local_tokens(url, client, secret)
+
+    def token(*, fresh: bool) -> str:
+        try:
+            return source(fresh=fresh)
+        except Problem as problem:
+            message = (
+                f"{url} gives {client} no token ({problem.status}): is this the right --client and "
+                "secret, and does the service run with --local-issuer?"
+            )
+            raise CannotRun(message) from None
+
+    return token
 
 
 @contextmanager
@@ -85,12 +102,6 @@ def ends_with_status(console: Console, *, advice: str = "") -> Iterator[None]:
 
 def why(error: Exception) -> str:
     """Return what an error means for whoever typed the command."""
-    if isinstance(error, httpx2.HTTPStatusError):
-        request, status = error.request, error.response.status_code
-        return (
-            f"{request.url} gives no token ({status}): is this the right secret, and does the "
-            "service run with --local-issuer?"
-        )
     if isinstance(error, httpx2.TransportError):
         return f"the service cannot be reached: {str(error) or type(error).__name__}"
     if isinstance(error, Problem) and error.status in _NOT_LET_IN:

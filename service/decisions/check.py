@@ -132,7 +132,7 @@ class Checker:
         """
         moment = await self._moment(check)
         answer = self._evaluate(check, moment)
-        self._trust_windows(answer)
+        self._trust_windows(answer, moment)
         await self._log.record(await self._row(answer, caller))
         return answer
 
@@ -204,13 +204,21 @@ class Checker:
             min_version=check.min_policy_version or 1,
         )
 
-    def _trust_windows(self, answer: Answer) -> None:
+    def _trust_windows(self, answer: Answer, moment: _Moment) -> None:
         """Refuse to permit by window while nobody knows what time it is (section 4, one clock)."""
-        if self._heads.time().agrees or answer.check.at is not None:
+        check = answer.check
+        if self._heads.time().agrees or check.at is not None:
             return
-        if any(decision.reason is Reason.WINDOW_CLOSED for decision in answer.decisions):
-            message = "the ledger's and this replica's clocks disagree; no window is trusted"
-            raise ClocksDisagree(message)
+        asked = check.content or check.artists or ()
+        for one, decision in zip(asked, answer.decisions, strict=True):
+            if decision.permitted and self._rests_on_a_window(self._query(check, one), moment):
+                message = "the ledger's and this replica's clocks disagree; no window is trusted"
+                raise ClocksDisagree(message)
+
+    def _rests_on_a_window(self, query: Query, moment: _Moment) -> bool:
+        """Tell whether any rightsholder's part is by window: the reason is the first one's only."""
+        why = explain(moment.history, query, moment.instant, self._index.artist_id)
+        return any(one.reason is Reason.WINDOW_CLOSED for one in why.rightsholders)
 
     async def _row(self, answer: Answer, caller: Caller) -> LoggedDecision:
         outcomes = await asyncio.to_thread(_outcomes, answer, self._logged_ids(answer.check))

@@ -22,6 +22,14 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 500
 _HEAD = "SELECT size, stack FROM ledger_head"
+_PASSING: Final = (
+    HeadUnknown,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What goes away when the database is back, or is the primary again."""
 _NAMES = "SELECT subject, artist_id FROM artists WHERE revision = $1 AND artist_id IS NOT NULL"
 
 
@@ -50,7 +58,6 @@ class Follower:
         self._clock = clock
         self._interval = interval
         self._connection: asyncpg.Connection | None = None
-        self._wanted = 0
         self._wake = asyncio.Event()
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -86,12 +93,12 @@ class Follower:
             return
         arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (revision, id(arrived), arrived))
-        self._wanted = max(self._wanted, revision)
         self._wake.set()
         try:
             async with asyncio.timeout(timeout):
                 await arrived
         except TimeoutError:
+            self._forget_waiters()
             message = f"revision {revision} has not arrived here; this replica is behind"
             raise NotThereYet(message) from None
 
@@ -102,10 +109,15 @@ class Follower:
             except LedgerBroken as broken:
                 self._stop_for_good(broken)
                 return
-            except (HeadUnknown, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _PASSING as error:
                 _log.warning("cannot follow the ledger, trying again: %s", error)
                 await self._disconnect()
                 await asyncio.sleep(max(self._interval, 0.1))
+            except Exception as error:  # noqa: BLE001 - nobody foresaw it: the index may be wrong
+                unknown = LedgerBroken(f"event {self._index.revision + 1} cannot be understood")
+                unknown.__cause__ = error
+                self._stop_for_good(unknown)
+                return
 
     async def _follow(self) -> None:
         while True:
@@ -115,21 +127,22 @@ class Follower:
             if head < self._index.revision:
                 message = f"the ledger went back from {self._index.revision} events to {head}"
                 raise LedgerBroken(message)
-            while self._index.revision < max(head, self._wanted):
-                await self._fetch()
+            while self._index.revision < head:
+                await self._fetch(head)
+            self._tell_waiters()
             self.fresh_at = asked_at
             self.caught_up.set()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await self._wake.wait()
 
-    async def _fetch(self) -> None:
+    async def _fetch(self, head: int) -> None:
         if self._connection is None:
             self._connection = await connect(self._url, writable=True)
         after = self._index.revision
         events = await tail(self._connection, self._vault, after, limit=_AT_ONCE)
         if not events:
-            message = f"the ledger should hold {self._wanted} events and ends at {after}"
+            message = f"the ledger should hold {head} events and ends at {after}"
             raise LedgerBroken(message)
         await self._take(self._connection, events)
         await self._compare_trees(self._connection)
@@ -160,8 +173,14 @@ class Follower:
             if not arrived.done():
                 arrived.set_result(None)
 
+    def _forget_waiters(self) -> None:
+        """Let go of those who have given up: revisions that never come can be asked for."""
+        self._waiters = [waiter for waiter in self._waiters if not waiter[2].done()]
+        heapq.heapify(self._waiters)
+
     def _stop_for_good(self, broken: LedgerBroken) -> None:
-        _log.critical("the ledger cannot be trusted, nothing is answered from it: %s", broken)
+        message = "the ledger cannot be trusted, nothing is answered from it: %s"
+        _log.critical(message, broken, exc_info=broken.__cause__)
         self.broken = broken
         for _, _, arrived in self._waiters:
             if not arrived.done():

@@ -151,7 +151,7 @@ def consent_event(fact: ConsentRecorded, evidence: Json) -> NewEvent:
 def _consent(event: StoredEvent) -> Fact | None:
     said = event.details
     if said is None:
-        return None
+        return ArtistErased(event.public["subject"])
     expires_at: Instant | None = said["expires_at"] and parse_instant(said["expires_at"])
     return ConsentRecorded(
         artist=event.public["subject"],
@@ -179,7 +179,7 @@ _FACTS: Final[Mapping[Kind, Callable[[StoredEvent], Fact | None]]] = {
 def fact_of(event: StoredEvent) -> Fact | None:
     """Return what the event means to the rules, or None where it changes no answer.
 
-    A consent record whose private part was destroyed means nothing any more: its artist is erased
-    further on, and nothing of theirs is permitted.
+    A consent record whose private part is gone could be the no that nobody may forget: its artist
+    counts as erased from there on, as the ledger says further on of everybody who is.
     """
     return _FACTS[event.kind](event)

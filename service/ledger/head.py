@@ -77,11 +77,15 @@ class HeadReader:
         return LedgerTime(head.now + age, apart <= self._max_disagreement, age)
 
     async def close(self) -> None:
-        """Give up the connection."""
+        """Give up the connection; whoever still waits for a head is told that there is none."""
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+            self._task = None
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            _fail(waiting, asyncio.CancelledError())
         await self._disconnect()
 
     async def _ask(self) -> None:
@@ -89,19 +93,18 @@ class HeadReader:
             self._waiting = None
             try:
                 head = await asyncio.wait_for(self._query(), self._timeout)
+            except asyncio.CancelledError as error:
+                _fail(waiting, error)
+                raise
             except Exception as error:  # noqa: BLE001 - whatever it was, the head is not known
                 await self._disconnect()
-                failure = HeadUnknown("the ledger's head cannot be read from the database")
-                failure.__cause__ = error
-                waiting.set_exception(failure)
-                waiting.exception()  # those who gave up waiting need no warning
+                _fail(waiting, error)
             else:
                 waiting.set_result(head)
 
     async def _query(self) -> Head:
         if self._connection is None:
             self._connection = await connect(self._url, writable=True)
-        asked = self._clock.monotonic()
         row = await self._connection.fetchrow(_HEAD)
         if row is None:
             message = "the ledger has no head: run `fermata migrate`"
@@ -109,10 +112,18 @@ class HeadReader:
         # A backward step of the database's clock must not undo what is already recorded.
         now = max(to_instant(row[2]), to_instant(row[1]))
         head = Head(row[0], now)
-        self._learnt = (head, asked, self._clock.now())
+        # Counted from the answer on: an instant that lies in the ledger's future is no window's end.
+        self._learnt = (head, self._clock.monotonic(), self._clock.now())
         return head
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
+
+
+def _fail(waiting: asyncio.Future[Head], error: BaseException) -> None:
+    failure = HeadUnknown("the ledger's head cannot be read from the database")
+    failure.__cause__ = error
+    waiting.set_exception(failure)
+    waiting.exception()  # those who gave up waiting need no warning

@@ -140,7 +140,7 @@ async def lock_awaited(database_url: str) -> None:
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
     async with connected(database_url) as connection, asyncio.timeout(10):
-        while not await connection.fetchval(waiting):
+        while not await connection.fetchval(waiting):  # noqa: ASYNC110 - locks tell nobody
             await asyncio.sleep(0.005)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from service.db.tables import DecisionLogRow
-from service.domain.instant import format_instant
+from service.domain.instant import format_instant, parse_instant
 from tests.api.explained import agrees
 from tests.api.people import AUDITING_PIPELINE, PIPELINE
 from tests.api.story import DISTINCT_ON, MUSIC, RECOMMENDATION, Story
@@ -101,14 +101,13 @@ async def test_a_past_answer_holds_to_the_microsecond(begun: Story) -> None:
     """From its own instant on a record counts, and not one microsecond before."""
     said = await begun.say("ana", "opt_out")
     when = said["recorded_at"]
-    before = when[:-2] + str(int(when[-2]) - 1) + "Z" if when[-2] != "0" else None
+    before = format_instant(parse_instant(when) - 1)
     question = {"use": RECOMMENDATION, "content": ["song"]}
     at = await answered(begun, question, at=when)
     assert (at["results"][0]["reason"], at["revision"]) == ("opted_out", said["revision"])
-    if before is not None:
-        just_before = await answered(begun, question, at=before)
-        assert just_before["results"][0]["reason"] == "window_closed"
-        assert just_before["revision"] == said["revision"] - 1
+    just_before = await answered(begun, question, at=before)
+    assert just_before["results"][0]["reason"] == "window_closed"
+    assert just_before["revision"] == said["revision"] - 1
 
 
 async def test_before_the_ledger_nothing_was_known(begun: Story) -> None:

@@ -314,6 +314,27 @@ def test_a_catalogue_that_has_changed_is_begun_again(
     assert "101 tracks are in (51 put, 50 unchanged)" in again.stdout
 
 
+def test_interrupted_it_says_how_to_go_on(
+    database_url: str, tmp_path: Path, state_home: Path
+) -> None:
+    """Ctrl-C ends it with its own exit status; what is done with stays done with."""
+    hold_up = HoldUp("/v1/content", 2, after=False)
+    with running_service(database_url, wrap=hold_up.over) as service:
+        open_charter(service)
+        environment = {**os.environ, **environment_for(service, state_home)}
+        command = [*FERMATA, "import", str(generated(tmp_path, 100)), "--batch", "50"]
+        with subprocess.Popen(
+            command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True
+        ) as running:
+            assert hold_up.reached.wait(60)
+            running.send_signal(signal.SIGINT)
+            _, said = running.communicate()
+
+    assert running.returncode == 130
+    assert "stopped. The same command goes on where this ended." in said
+    assert "Traceback" not in said
+
+
 def test_a_place_kept_for_another_ledger_is_not_taken_up(
     database_url: str, tmp_path: Path, state_home: Path, fermata: Fermata, opened: RunningService
 ) -> None:
@@ -366,7 +387,7 @@ def test_at_a_terminal_progress_is_a_bar(
     [
         ({"FERMATA_TOKEN": ""}, "set FERMATA_TOKEN to an access token"),
         ({"FERMATA_TOKEN": "nonsense"}, "the service does not let you: 401"),
-        ({"FERMATA_TOKEN": "", "FERMATA_LOCAL_ISSUER_SECRET": "wrong"}, "is this the right secret"),
+        ({"FERMATA_TOKEN": "", "FERMATA_LOCAL_ISSUER_SECRET": "wrong"}, "gives platform no token"),
         ({"FERMATA_URL": "http://127.0.0.1:9"}, "the service cannot be reached"),
         ({"FERMATA_URL": "localhost:80"}, "is no address"),
     ],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from typing import Any, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
@@ -92,7 +92,7 @@ class Proxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not self._open:
-            writer.close()
+            await _end(writer)
             return
         link = asyncio.create_task(self._link(reader, writer))
         self._links.add(link)
@@ -101,16 +101,18 @@ class Proxy:
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         target = urlsplit(self._target)
         doomed = asyncio.Event()
-        with contextlib.suppress(OSError):
-            upstream = await asyncio.open_connection(target.hostname, target.port)
-            try:
-                await _first_of(
-                    self._questions(reader, upstream[1], doomed),
-                    self._answers(upstream[0], writer, doomed),
-                )
-            finally:
-                upstream[1].close()
-        writer.close()
+        try:
+            with contextlib.suppress(OSError):
+                upstream = await asyncio.open_connection(target.hostname, target.port)
+                try:
+                    await _first_of(
+                        self._questions(reader, upstream[1], doomed),
+                        self._answers(upstream[0], writer, doomed),
+                    )
+                finally:
+                    await _end(upstream[1])
+        finally:
+            await _end(writer)
 
     async def _questions(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event
@@ -165,6 +167,13 @@ class _Messages:
         return 0
 
 
+async def _end(writer: asyncio.StreamWriter) -> None:
+    """Close at once, whatever is still to be sent."""
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
 async def _first_of(*works: Coroutine[Any, Any, None]) -> None:
     """Run all until one ends, however it ends, and end the others."""
     tasks = [asyncio.create_task(work) for work in works]
@@ -174,5 +183,3 @@ async def _first_of(*works: Coroutine[Any, Any, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-

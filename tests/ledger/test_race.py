@@ -67,8 +67,8 @@ async def attempt(appender: Appender, use: str, plan: str) -> Outcome:
         answered = await appender.submit(write)
     except Refused:
         assert plan == "refused"
-    except RuntimeError as error:
-        assert (plan, str(error)) == ("broken", f"{use} broke")
+    except RuntimeError:
+        assert plan == "broken"
     else:
         assert plan == "taken"
         return Outcome(use, plan, answered.body["revision"])
@@ -78,9 +78,7 @@ async def attempt(appender: Appender, use: str, plan: str) -> Outcome:
 async def race_of_all(url: str, rng: random.Random) -> list[Outcome]:
     """Let every appender race against every other one."""
     async with AsyncExitStack() as stack:
-        appenders = [
-            await stack.enter_async_context(appending(url)) for _ in range(APPENDERS)
-        ]
+        appenders = [await stack.enter_async_context(appending(url)) for _ in range(APPENDERS)]
         await open_ledger(appenders[0])
         racing = (
             race(appender, f"w{n}", random.Random(rng.random()))
@@ -133,9 +131,7 @@ async def test_a_write_that_breaks_spares_the_others_of_its_group(database_url: 
     """Of ten writes in one group the fifth fails after recording: nine are done, it is not."""
     async with appending(database_url) as appender:
         await open_ledger(appender)
-        writes: Sequence[Write] = [
-            breaking("u4") if n == 4 else naming(f"u{n}") for n in range(10)
-        ]
+        writes: Sequence[Write] = [breaking("u4") if n == 4 else naming(f"u{n}") for n in range(10)]
         answers = await asyncio.gather(
             *(appender.submit(write) for write in writes), return_exceptions=True
         )
