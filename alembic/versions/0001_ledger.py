@@ -1,4 +1,4 @@
-"""the ledger and what is derived from it
+"""The ledger and what is derived from it.
 
 Revision: 0001
 Follows: nothing

@@ -23,6 +23,8 @@ from service.catalog.sources.track import BadRow, Track
 from service.cli.import_run import run_import
 from service.cli.local import app_for, database, free_port, local_issuer
 from service.cli.policy import apply_folder
+from service.cli.policy_folder import FolderWrong
+from service.cli.policy_plan import PlanRefused
 from service.cli.story import SINGLE_CHECKS, WINDOW_SECONDS, Cast, Story, Surprise, play
 from service.clock import SystemClock
 from service.db.migrate import upgrade
@@ -48,7 +50,7 @@ def demo(
         rows = None if catalog is None else open_catalog(catalog)
         with _stage() as (url, secret):
             summary = _play(console, url, secret, rows, catalog)
-    except (Surprise, Problem, NoCatalogError) as error:
+    except (Surprise, Problem, NoCatalogError, FolderWrong, PlanRefused) as error:
         console.print(f"\n[red]The demo ended in a surprise:[/red] {escape(str(error))}")
         raise typer.Exit(1) from None
     console.print(f"\n[bold green]{summary}[/bold green]")

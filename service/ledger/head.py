@@ -112,7 +112,7 @@ class HeadReader:
         # A backward step of the database's clock must not undo what is already recorded.
         now = max(to_instant(row[2]), to_instant(row[1]))
         head = Head(row[0], now)
-        # Counted from the answer on: an instant that lies in the ledger's future is no window's end.
+        # Counted from the answer on: no window ends at an instant in the ledger's future.
         self._learnt = (head, self._clock.monotonic(), self._clock.now())
         return head
 

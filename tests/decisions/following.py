@@ -1,0 +1,81 @@
+"""What a check rests on, put together by hand so that a test can reach in between the parts."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from service.app import real_surroundings
+from service.clock import Clock, SystemClock
+from service.db.engine import Database
+from service.decisions.check import Caller, Checker
+from service.decisions.follower import Follower
+from service.decisions.index import Index
+from service.decisions.log import DecisionLog
+from service.domain.instant import SECOND, Instant
+from service.ledger.head import HeadReader
+from tests.ledger.writing import vault
+
+CALLER = Caller("pipeline", "pipeline")
+
+
+class HandClock(SystemClock):
+    """The machine's clocks, pushed ahead by a test."""
+
+    def __init__(self) -> None:
+        """Start with the machine's own time."""
+        self.monotonic_ahead = 0
+        self.wall_ahead = 0
+
+    def now(self) -> Instant:
+        """Return the wall clock's time."""
+        return super().now() + self.wall_ahead
+
+    def monotonic(self) -> int:
+        """Return the monotonic clock's time."""
+        return super().monotonic() + self.monotonic_ahead
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """An index that follows the ledger, and a checker over it."""
+
+    index: Index
+    follower: Follower
+    heads: HeadReader
+    checker: Checker
+
+    async def catch_up(self) -> None:
+        """Return once the index holds everything that has been written."""
+        await self.follower.reach((await self.heads.read()).size, timeout=30)
+
+
+@asynccontextmanager
+async def replica(
+    url: str,
+    *,
+    tables_url: str | None = None,
+    clock: Clock | None = None,
+    interval: float = 0.02,
+    timeout: float = 10,  # noqa: ASYNC109 - what the parts are told
+) -> AsyncIterator[Replica]:
+    """Follow the ledger at `url`; the log and the tables may lie elsewhere, as the crow flies."""
+    clock, index = clock or SystemClock(), Index()
+    heads = HeadReader(url, clock, timeout=timeout, max_disagreement=5 * SECOND)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(heads.close)
+        follower = await stack.enter_async_context(
+            Follower(url, vault(), index, heads, clock, interval=interval)
+        )
+        database = await stack.enter_async_context(Database(tables_url or url))
+        log = await stack.enter_async_context(DecisionLog(tables_url or url))
+        checker = Checker(
+            index=index,
+            follower=follower,
+            heads=heads,
+            log=log,
+            database=database,
+            clock=clock,
+            random_id=real_surroundings().random_id,
+            timeout=timeout,
+        )
+        yield Replica(index, follower, heads, checker)
