@@ -26,7 +26,7 @@ from service.ledger.events import Json
 router = APIRouter(prefix="/v1/artists", tags=["artists"])
 
 
-@router.post("", response_model=ArtistsOut)
+@router.post("", name="register_artists", response_model=ArtistsOut)
 async def register(body: ArtistsIn, caller: Registers, writing: TheWriting) -> Json:
     """Register artists, up to 10,000 at once. Those who are registered already stay as they are."""
     rows = [ArtistRow(one.artist, one.name) for one in body.artists]
@@ -59,7 +59,7 @@ async def read_delegates(artist: IdInPath, caller: Listens, services: TheService
         return {"delegates": [delegate_json(row, artist) for row in rows.scalars()]}
 
 
-@router.put("/{artist}/delegates/{delegate}", response_model=DelegateOut)
+@router.put("/{artist}/delegates/{delegate}", name="grant_delegate", response_model=DelegateOut)
 async def put_delegate(
     artist: IdInPath,
     delegate: IdInPath,
@@ -72,7 +72,7 @@ async def put_delegate(
     return await writing.submit(caller, write)
 
 
-@router.delete("/{artist}/delegates/{delegate}", response_model=DelegateOut)
+@router.delete("/{artist}/delegates/{delegate}", name="revoke_delegate", response_model=DelegateOut)
 async def delete_delegate(
     artist: IdInPath, delegate: IdInPath, caller: Speaks, writing: TheWriting
 ) -> Json:

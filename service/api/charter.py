@@ -33,14 +33,14 @@ async def read_charter(services: TheServices) -> Json:
     }
 
 
-@router.post("", response_model=CharterOut, status_code=HTTPStatus.CREATED)
+@router.post("", name="open_charter", response_model=CharterOut, status_code=HTTPStatus.CREATED)
 async def open_the_charter(body: CharterIn, caller: Publishes, writing: TheWriting) -> Json:
     """Open the ledger with its charter. It can be done once, and comes before everything else."""
     write = open_charter(body.platform, parse_duration(body.min_notice_period))
     return await writing.submit(caller, write)
 
 
-@router.patch("", response_model=CharterOut)
+@router.patch("", name="tighten_charter", response_model=CharterOut)
 async def tighten_the_charter(
     body: CharterTightening, caller: Publishes, writing: TheWriting
 ) -> Json:

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field
 
+from service.api.schemas import InstantOut, Revision
 from service.domain.assessment import Reason, Standing
 from service.domain.consent import Answer
 from service.domain.policy import Mode
@@ -13,30 +14,30 @@ class PolicyInForce(BaseModel):
     version: int
     mode: Mode
     recipients: list[str]
-    revision: int
+    revision: Revision
 
 
 class WindowSeen(BaseModel):
     """One artist's window for one version."""
 
     policy_version: int
-    opens_at: str
-    closes_at: str
+    opens_at: InstantOut
+    closes_at: InstantOut
 
 
 class RecordApplied(BaseModel):
     """A record that covers the check, what it amounts to, and which yes lifts it."""
 
-    revision: int
-    recorded_at: str
+    revision: Revision
+    recorded_at: InstantOut
     answer: Answer
     use: str
     content: str | None
     recipient: str | None
-    expires_at: str | None
+    expires_at: InstantOut | None
     standing: Standing
     shown_version: int | None
-    lapses_at: str | None
+    lapses_at: InstantOut | None
     lifted_by: int | None
 
 
@@ -45,8 +46,8 @@ class RightsholderExplained(BaseModel):
 
     artist: str | None
     reason: Reason
-    permitted_from: str | None
-    valid_until: str | None
+    permitted_from: InstantOut | None
+    valid_until: InstantOut | None
     policy: PolicyInForce | None
     windows: list[WindowSeen]
     records: list[RecordApplied]
@@ -67,8 +68,8 @@ class CheckResult(BaseModel):
     permitted: bool
     reason: Reason
     policy_version: int | None
-    permitted_from: str | None
-    valid_until: str | None
+    permitted_from: InstantOut | None
+    valid_until: InstantOut | None
     explanation: Explained | None = None
 
 
@@ -80,8 +81,8 @@ class CheckColumns(BaseModel):
     permitted: list[bool]
     reason: list[Reason]
     policy_version: list[int | None]
-    permitted_from: list[str | None]
-    valid_until: list[str | None]
+    permitted_from: list[InstantOut | None]
+    valid_until: list[InstantOut | None]
     explanation: list[Explained] | None = None
 
 
@@ -89,8 +90,8 @@ class CheckAnswer(BaseModel):
     """The answers in the order asked, at one revision and one instant."""
 
     decision_id: str
-    revision: int
-    evaluated_at: str
+    revision: Revision
+    evaluated_at: InstantOut
     use: str
     recipient: str
     results: list[CheckResult] | CheckColumns

@@ -10,7 +10,6 @@ from service.api.schemas import (
     LARGEST_VERSION,
     LONGEST_ID,
     MOST_ROWS,
-    read_instant,
 )
 from service.decisions.check import (
     Answer,
@@ -22,13 +21,20 @@ from service.decisions.check import (
 )
 from service.decisions.explanation import ArtistExplanation, Explanation
 from service.domain.assessment import Applied
-from service.domain.instant import SECOND, Instant, format_instant
+from service.domain.instant import SECOND, Instant, format_instant, parse_instant
 from service.domain.interval import Interval
 from service.domain.refusal import refuse
 from service.ledger.events import Json
 
 _Id: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 _Ids: TypeAlias = Annotated[list[_Id], msgspec.Meta(min_length=1, max_length=MOST_ROWS)]
+_InstantText: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(
+        description="Another instant than now, RFC 3339. Takes the scope fermata:audit as well.",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
 _Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
 _LONGEST_STALENESS_MS: Final = 86_400_000
 
@@ -49,7 +55,7 @@ class CheckRequest(msgspec.Struct, forbid_unknown_fields=True):
     artists: _Ids | None = None
     consistency: Literal["strong"] | CheckConsistency = "strong"
     min_policy_version: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_VERSION)] | None = None
-    at: str | None = None
+    at: _InstantText | None = None
     explain: bool = False
     shape: Literal["objects", "columns"] = "objects"
 
@@ -110,7 +116,7 @@ def _consistency(asked: Literal["strong"] | CheckConsistency) -> Consistency:
 
 def _at(text: str) -> Instant:
     try:
-        return read_instant(text)
+        return parse_instant(text)
     except ValueError as error:
         raise refuse("at", "invalid", str(error)) from None
 

@@ -1,7 +1,5 @@
 """`POST /v1/checks`, the question that pipelines ask before they touch content."""
 
-from typing import Final
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,14 +8,13 @@ from service.api.access import authenticate, client_of
 from service.api.check_schema import CheckAnswer
 from service.api.check_wire import read_check, request_schema, write_answer
 from service.api.context import services_of
+from service.api.media import require_json
 from service.api.problems import ScopeMissing
 from service.auth.scopes import Scope
 from service.decisions.check import Caller
 from service.domain.instant import SECOND
 
 router = APIRouter(tags=["checks"])
-
-_EXAMPLE: Final = {"use": "discovery.recommendation", "content": ["track-1", "track-2"]}
 
 
 @router.post(
@@ -27,7 +24,7 @@ _EXAMPLE: Final = {"use": "discovery.recommendation", "content": ["track-1", "tr
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": request_schema()[0], "example": _EXAMPLE}},
+            "content": {"application/json": {"schema": request_schema()[0]}},
         },
         "security": [{"token": [Scope.CHECK.value]}],
     },
@@ -42,6 +39,7 @@ async def check(request: Request) -> Response:
     services = services_of(request)
     arrived = services.clock.monotonic()
     caller = await authenticate(request, Scope.CHECK)
+    require_json(request)
     asked, shape = read_check(await request.body())
     if asked.at is not None and not caller.may(Scope.AUDIT):
         raise ScopeMissing([Scope.AUDIT])

@@ -19,7 +19,12 @@ from service.ledger.events import Json
 router = APIRouter(prefix="/v1/artists", tags=["consents"])
 
 
-@router.post("/{artist}/consents", response_model=ConsentOut, status_code=HTTPStatus.CREATED)
+@router.post(
+    "/{artist}/consents",
+    name="record_consent",
+    response_model=ConsentOut,
+    status_code=HTTPStatus.CREATED,
+)
 async def record(artist: IdInPath, body: ConsentIn, caller: Speaks, writing: TheWriting) -> Json:
     """Record what an artist says. Once this returns, no check that starts later overlooks it."""
     statement = Statement(

@@ -18,7 +18,7 @@ from service.ledger.events import Json
 router = APIRouter(prefix="/v1/content", tags=["content"])
 
 
-@router.post("", response_model=ContentsOut)
+@router.post("", name="put_content", response_model=ContentsOut)
 async def put(body: ContentsIn, caller: Catalogs, writing: TheWriting) -> Json:
     """Add or replace content, up to 10,000 at once, all of it or none."""
     rows = [

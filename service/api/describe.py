@@ -1,14 +1,18 @@
 """The OpenAPI document: what FastAPI generates, completed with what it cannot know."""
 
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from service.api.check_wire import request_schema
+from service.api.examples import BODIES, PARAMETERS
 from service.api.schemas import ProblemOut
 
 VERSION: Final = "1.0.0"
+_Operation: TypeAlias = dict[str, Any]
+
 _DESCRIPTION: Final = (
     "May this content be used for this, by them, now, and how do you know? Fermata keeps one "
     "consent record per artist and per use, gives every artist advance notice and a full window in "
@@ -24,19 +28,36 @@ _TAGS: Final = [
     {"name": "notices", "description": "Notices and what became of them."},
     {"name": "operations", "description": "For operators and their machines."},
 ]
-_PROBLEM: Final = {"$ref": "#/components/schemas/ProblemOut"}
-_UNPROTECTED_FAILURES: Final = {
+_SUCCESS: Final = {"200": "Done, or what was asked for.", "201": "It is recorded, durably."}
+_FAILURES: Final = {
     "400": "The request cannot be read.",
-    "422": "The request is refused; `errors` says why.",
-    "503": "The answer cannot be known now. It is no permit.",
-}
-_PROTECTED_FAILURES: Final = {
     "401": "Who you are is not proven.",
     "403": "Your token does not allow this.",
-}
-_WRITE_FAILURES: Final = {
+    "404": "There is no such thing, or none that you may see.",
     "409": "The state of things, or a used idempotency key, is in the way.",
     "413": "The body is too large.",
+    "415": "The body is not declared as JSON.",
+    "422": "The request is refused; `errors` says why.",
+    "4XX": "The request is refused before it is looked at.",
+    "503": "The answer cannot be known now. It is no permit.",
+}
+_ASKS_NOBODY: Final = frozenset({"alive", "metrics"})
+"""Operations that answer whatever else is broken."""
+
+
+def _header(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
+
+
+_FAILURE_HEADERS: Final = {
+    "401": {"WWW-Authenticate": _header("What to send (RFC 6750 section 3).")},
+    "503": {"Retry-After": _header("Seconds after which it is worth trying again.")},
+}
+_REPLAYED: Final = {
+    "Idempotency-Replayed": {
+        "description": "Sent where an earlier request with this key did it: this is its answer.",
+        "schema": {"const": "true"},
+    }
 }
 
 
@@ -75,23 +96,20 @@ def _document(app: FastAPI) -> dict[str, Any]:
     return document
 
 
-def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
-    """Name every failure an operation can have, and say where no token is asked for."""
-    operation["operationId"] = _operation_id(operation)
-    protected = bool(operation.get("security"))
+def _complete(path: str, method: str, operation: _Operation) -> None:
+    """Name the operation, everything that can come of it, and an example."""
+    operation["operationId"] = "_".join(operation["summary"].lower().split())
     operation["security"] = _alternatives(operation.get("security", []))
-    failures = dict(_UNPROTECTED_FAILURES)
-    if protected:
-        failures |= _PROTECTED_FAILURES
-    if "{" in path:
-        failures["404"] = "There is no such thing, or none that you may see."
-    if method != "get":
-        failures |= _WRITE_FAILURES
-    for status, description in failures.items():
-        operation["responses"][status] = {
-            "description": description,
-            "content": {"application/problem+json": {"schema": _PROBLEM}},
-        }
+    _give_examples(operation)
+    responses = operation["responses"]
+    for status, response in responses.items():
+        if response["description"] == "Successful Response":
+            response["description"] = _SUCCESS[status]
+        if any(parameter["name"] == "Idempotency-Key" for parameter in _parameters(operation)):
+            response["headers"] = _REPLAYED
+    responses.pop("422", None)
+    for status in _failures(path, method, operation):
+        responses[status] = _failure(status)
 
 
 def _alternatives(security: list[dict[str, list[str]]]) -> list[dict[str, list[str]]]:
@@ -101,7 +119,49 @@ def _alternatives(security: list[dict[str, list[str]]]) -> list[dict[str, list[s
     ]
 
 
-def _operation_id(operation: dict[str, Any]) -> str:
-    """Return `publish_a_policy` style ids: stable, and what clients' generators name methods."""
-    words = operation["summary"].lower().split()
-    return "_".join(words)
+def _give_examples(operation: _Operation) -> None:
+    for parameter in _parameters(operation):
+        parameter["example"] = PARAMETERS[parameter["name"]]
+    if "requestBody" in operation:
+        content = operation["requestBody"]["content"]
+        content["application/json"]["example"] = BODIES[operation["operationId"]]
+
+
+def _parameters(operation: _Operation) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = operation.get("parameters", [])
+    return found
+
+
+def _failures(path: str, method: str, operation: _Operation) -> Iterator[str]:
+    """Yield every status other than success that the operation can end with."""
+    has_body = "requestBody" in operation
+    if has_body:
+        yield "400"
+    if operation["security"]:
+        yield from ("401", "403")
+    if "{" in path or operation["operationId"] == "read_charter":
+        yield "404"
+    if method != "get" and operation["operationId"] != "check":
+        yield "409"
+    if method != "get":
+        yield "413"
+    if has_body:
+        yield "415"
+    if has_body or _parameters(operation):
+        yield "422"
+    else:
+        yield "4XX"
+    if operation["operationId"] not in _ASKS_NOBODY:
+        yield "503"
+
+
+def _failure(status: str) -> dict[str, Any]:
+    failure: dict[str, Any] = {
+        "description": _FAILURES[status],
+        "content": {
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}
+        },
+    }
+    if status in _FAILURE_HEADERS:
+        failure["headers"] = _FAILURE_HEADERS[status]
+    return failure

@@ -20,7 +20,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         declared = Headers(scope=scope).get("content-length", "")
-        too_large = declared.isdigit() and int(declared) > self._limit
+        too_large = declared.isdecimal() and int(declared) > self._limit
         read = 0
 
         async def counted() -> Message:

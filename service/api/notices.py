@@ -36,7 +36,7 @@ async def read_notice(notice: NoticeInPath, services: TheServices) -> Json:
         return await count_notice(session, notice)
 
 
-@router.post("/{notice}/deliveries", response_model=DeliveriesOut)
+@router.post("/{notice}/deliveries", name="confirm_deliveries", response_model=DeliveriesOut)
 async def confirm(
     notice: NoticeInPath, body: DeliveriesIn, caller: Notifies, writing: TheWriting
 ) -> Json:

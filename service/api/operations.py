@@ -24,7 +24,11 @@ async def ready(services: TheServices) -> Readiness:
     return Readiness(revision=services.index.revision)
 
 
-@router.get("/metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(services: TheServices) -> Response:
     """Return counters and gauges in the Prometheus text format."""
     return Response(services.telemetry.exposition(), media_type=CONTENT_TYPE_LATEST)

@@ -12,12 +12,13 @@ from typing import Any, Final, TypeVar
 import msgspec
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.auth.problems import IssuerUnreachable, TokenRefused
+from service.auth.problems import IssuerUnreachable, Reason, TokenRefused
 from service.auth.scopes import Scope
 from service.decisions.check import ClocksDisagree
 from service.decisions.follower import NotThereYet
@@ -31,6 +32,8 @@ _log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = "1"
+_SUMMED_UP: Final = 3
+_MOST_ERRORS: Final = 100
 
 
 class ScopeMissing(Exception):  # noqa: N818 - an outcome
@@ -58,6 +61,15 @@ class BodyMalformed(Exception):  # noqa: N818 - an outcome
     """The request's body is not the JSON it has to be."""
 
 
+class BodyNotJson(Exception):  # noqa: N818 - an outcome
+    """The request declares its body to be something else than JSON."""
+
+    def __init__(self, declared: str) -> None:
+        """Take the Content-Type that was sent."""
+        found = f"not {declared!r:.80}" if declared else "which is missing"
+        super().__init__(f"send the header 'Content-Type: application/json', {found}")
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of problem: the last part of its `type`, its status and its title."""
@@ -81,6 +93,9 @@ NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
 METHOD = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "This cannot be done here")
 CONFLICT = Kind("conflict", HTTPStatus.CONFLICT, "The state of things is in the way")
 TOO_LARGE = Kind("body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large")
+NOT_JSON = Kind(
+    "unsupported-media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body has to be JSON"
+)
 CANNOT_KNOW = Kind(
     "cannot-know", HTTPStatus.SERVICE_UNAVAILABLE, "The answer cannot be known now: treat it as no"
 )
@@ -92,7 +107,6 @@ UNKNOWN_OUTCOME = Kind(
 )
 UNAVAILABLE = Kind("unavailable", HTTPStatus.SERVICE_UNAVAILABLE, "Not now: try again")
 INTERNAL = Kind("internal", HTTPStatus.INTERNAL_SERVER_ERROR, "Something broke here")
-OTHER = Kind("http", HTTPStatus.BAD_REQUEST, "The request is refused")
 
 _REFUSED: Final[Mapping[RefusalKind, Kind]] = {
     RefusalKind.INVALID: INVALID,
@@ -134,16 +148,26 @@ def problem(
 
 
 def _refused(_: Request, refused: Refused) -> Response:
-    return problem(_REFUSED[refused.kind], str(refused), refused.refusals)
+    return problem(_REFUSED[refused.kind], _summary(refused.refusals), refused.refusals)
+
+
+def _summary(refusals: Sequence[Refusal]) -> str:
+    """Return the first few in one line; the rest are among the problem's errors."""
+    shown = "; ".join(f"{r.field}: {r.message}" for r in refusals[:_SUMMED_UP])
+    more = len(refusals) - _SUMMED_UP
+    return f"{shown}; and {more} more" if more > 0 else shown
 
 
 def _invalid(_: Request, error: RequestValidationError) -> Response:
     found = error.errors()
     if any(one["type"] == "json_invalid" for one in found):
         return problem(MALFORMED, "the body is not valid JSON")
-    refusals = [Refusal(_path(one["loc"]), one["type"], one["msg"]) for one in found[:100]]
-    detail = "; ".join(f"{r.field}: {r.message}" for r in refusals[:3])
-    return problem(INVALID, detail, refusals)
+    refusals = [Refusal(_path(one["loc"]), one["type"], _message(one)) for one in found]
+    return problem(INVALID, _summary(refusals), refusals[:_MOST_ERRORS])
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def _path(location: Sequence[Any]) -> str:
@@ -158,8 +182,15 @@ def _malformed(_: Request, error: BodyMalformed) -> Response:
     return problem(MALFORMED, str(error))
 
 
+def _not_json(_: Request, error: BodyNotJson) -> Response:
+    return problem(NOT_JSON, str(error), headers={"Accept": "application/json"})
+
+
 def _unauthenticated(_: Request, refused: TokenRefused) -> Response:
-    challenge = f'Bearer error="invalid_token", error_description="{refused.reason.value}"'
+    """Say why, but not to somebody who did not try (RFC 6750 section 3.1)."""
+    challenge = 'Bearer realm="fermata"'
+    if refused.reason is not Reason.MISSING:
+        challenge += f', error="invalid_token", error_description="{refused.reason.value}"'
     return problem(
         UNAUTHENTICATED,
         refused.detail,
@@ -190,10 +221,25 @@ def _database(_: Request, error: Exception) -> Response:
     return problem(UNAVAILABLE, detail, headers={"Retry-After": RETRY_AFTER_SECONDS})
 
 
-def _http(_: Request, error: HTTPException) -> Response:
-    kinds = {kind.status.value: kind for kind in (NOT_FOUND, METHOD, UNAUTHENTICATED)}
-    kind = kinds.get(error.status_code, OTHER)
-    return problem(kind, str(error.detail), headers=error.headers)
+def _http(request: Request, error: HTTPException) -> Response:
+    """Answer what the framework refuses by itself."""
+    detail = str(error.detail)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return problem(NOT_FOUND, "nothing is served at this path")
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = ", ".join(_methods_at(request))
+        return problem(METHOD, f"this path takes {allowed}", headers={"Allow": allowed})
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return problem(MALFORMED, "the body cannot be read as JSON in UTF-8")
+    status = HTTPStatus(error.status_code)
+    return problem(Kind("http", status, "The request is refused"), detail, headers=error.headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """Return every method the path takes (RFC 9110 section 15.5.6)."""
+    routes = iter_route_contexts(request.app.routes)
+    at_path = (route for route in routes if route.path_regex.match(request.scope["path"]))
+    return sorted({method for route in at_path for method in route.methods or ()})
 
 
 def _internal(_: Request, error: Exception) -> Response:
@@ -217,6 +263,7 @@ def answer_problems(app: FastAPI) -> None:
     on(Refused, _refused)
     on(RequestValidationError, _invalid)
     on(BodyMalformed, _malformed)
+    on(BodyNotJson, _not_json)
     on(TokenRefused, _unauthenticated)
     on(ScopeMissing, _scope_missing)
     on(BodyTooLarge, _too_large)

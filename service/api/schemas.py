@@ -8,8 +8,6 @@ from service.domain import uses
 from service.domain.consent import Answer
 from service.domain.events import ContentStatus
 from service.domain.instant import (
-    SECOND,
-    Instant,
     format_duration,
     parse_duration,
     parse_instant,
@@ -21,7 +19,6 @@ LONGEST_ID = 200
 LARGEST_VERSION = 2**31 - 1
 LARGEST_REVISION = 2**63 - 1
 MOST_ROWS = 10_000
-_YEAR_10000 = 253_402_300_800 * SECOND
 MOST_TEXT = 200_000
 
 
@@ -47,20 +44,8 @@ def _duration(text: str) -> str:
     return format_duration(parse_duration(text))
 
 
-def read_instant(text: str) -> Instant:
-    """Read an instant of the years in which there can be one here.
-
-    Raises ValueError: RFC 3339 cannot write what a time zone shifts out of its four-digit years.
-    """
-    instant = parse_instant(text)
-    if not 0 <= instant < _YEAR_10000:
-        message = "give an instant of the years 1970 to 9999, UTC"
-        raise ValueError(message)
-    return instant
-
-
 def _instant(text: str) -> str:
-    read_instant(text)
+    parse_instant(text)
     return text
 
 
@@ -79,23 +64,50 @@ Id = Annotated[
     Field(description="An opaque id of the platform's, up to 200 characters."),
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(storable)]
+# What the rules check is repeated here as patterns for readers of the contract; a test holds the
+# two against each other.
+_SEGMENTS = r"[a-z][a-z0-9_-]*(\.[a-z][a-z0-9_-]*)*"
 UsePath = Annotated[
     str,
     AfterValidator(_use),
-    Field(description="A use: a dotted path.", examples=["discovery.recommendation"]),
+    Field(
+        description="A use: a dotted path.",
+        examples=["discovery.recommendation"],
+        json_schema_extra={"pattern": f"^{_SEGMENTS}$", "maxLength": uses.LONGEST_PATH},
+    ),
 ]
 UseNode = Annotated[
     str,
     AfterValidator(_node),
-    Field(description="A use, a group of uses, or `*` for all.", examples=["*", "training"]),
+    Field(
+        description="A use, a group of uses, or `*` for all.",
+        examples=["*", "training"],
+        json_schema_extra={"pattern": rf"^(\*|{_SEGMENTS})$", "maxLength": uses.LONGEST_PATH},
+    ),
 ]
 RecipientName = Annotated[
-    str, AfterValidator(_recipient), Field(examples=["internal", "partner:musiio"])
+    str,
+    AfterValidator(_recipient),
+    Field(
+        description="`internal`, or a kind and an id of printable characters without blanks.",
+        examples=["internal", "partner:musiio"],
+        json_schema_extra={
+            "pattern": r"^(internal|[a-z][a-z0-9_-]*:[^\s:][^\s]*)$",
+            "maxLength": uses.LONGEST_PATH,
+        },
+    ),
 ]
 DurationText = Annotated[
     str,
     AfterValidator(_duration),
-    Field(description="An ISO 8601 duration of fixed length.", examples=["P30D"]),
+    Field(
+        description="An ISO 8601 duration of fixed length, up to P36500D.",
+        examples=["P30D"],
+        json_schema_extra={
+            "pattern": r"^P(?=.)([0-9]{1,6}W)?([0-9]{1,6}D)?"
+            r"(T(?=.)([0-9]{1,8}H)?([0-9]{1,9}M)?([0-9]{1,11}S)?)?$"
+        },
+    ),
 ]
 InstantText = Annotated[
     str,
@@ -106,6 +118,15 @@ InstantText = Annotated[
         json_schema_extra={"format": "date-time"},
     ),
 ]
+InstantOut = Annotated[
+    str,
+    Field(
+        description="An instant: RFC 3339, UTC, to the microsecond.",
+        json_schema_extra={"format": "date-time"},
+    ),
+]
+DurationOut = Annotated[str, Field(description="An ISO 8601 duration: days, then time.")]
+Revision = Annotated[int, Field(description="The number of events in the ledger by then.")]
 Locale = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35),
@@ -145,9 +166,9 @@ class CharterOut(Shape):
     """The charter in force."""
 
     platform: str
-    min_notice_period: str
-    revision: int
-    recorded_at: str
+    min_notice_period: DurationOut
+    revision: Revision
+    recorded_at: InstantOut
 
 
 class UseNames(Shape):
@@ -161,7 +182,7 @@ class UseOut(Shape):
 
     use: str
     names: dict[str, str]
-    revision: int
+    revision: Revision
 
 
 class PolicyIn(Shape):
@@ -201,13 +222,13 @@ class PolicyOut(Shape):
     version: int
     mode: Mode
     recipients: list[str]
-    notice_period: str
+    notice_period: DurationOut
     texts: dict[str, TextOut]
     editorial: bool
     launch: bool
     terms: int
-    published_at: str
-    revision: int
+    published_at: InstantOut
+    revision: Revision
     notice: str
 
 
@@ -229,7 +250,7 @@ class PolicyPreview(Shape):
     launch: bool
     resumes_terms_of: int | None
     artists: int
-    earliest_window_closes_at: str | None
+    earliest_window_closes_at: InstantOut | None
     columns: list[ColumnPreview]
 
 
@@ -273,7 +294,7 @@ class ArtistsOut(Shape):
 
     registered: int
     already_registered: int
-    revision: int
+    revision: Revision
 
 
 class ArtistOut(Shape):
@@ -281,8 +302,8 @@ class ArtistOut(Shape):
 
     artist: str
     name: str | None
-    registered_at: str
-    revision: int
+    registered_at: InstantOut
+    revision: Revision
 
 
 class DelegateIn(Shape):
@@ -297,9 +318,9 @@ class DelegateOut(Shape):
     artist: str
     delegate: str
     may_opt_in: bool
-    granted_at: str
-    revoked_at: str | None
-    revision: int
+    granted_at: InstantOut
+    revoked_at: InstantOut | None
+    revision: Revision
 
 
 class DelegateList(Shape):
@@ -329,7 +350,7 @@ class ContentsOut(Shape):
 
     put: int
     unchanged: int
-    revision: int
+    revision: Revision
 
 
 class ContentOut(Shape):
@@ -340,8 +361,8 @@ class ContentOut(Shape):
     status: ContentStatus
     isrc: str | None
     title: str | None
-    put_at: str
-    revision: int
+    put_at: InstantOut
+    revision: Revision
 
 
 class ShownIn(Shape):
@@ -381,13 +402,13 @@ class ConsentOut(Shape):
     """A consent record."""
 
     artist: str
-    revision: int
-    recorded_at: str
+    revision: Revision
+    recorded_at: InstantOut
     answer: Answer
     use: str
     content: str | None
     recipient: str | None
-    expires_at: str | None
+    expires_at: InstantOut | None
     evidence: EvidenceOut
 
 
@@ -420,7 +441,7 @@ class DeliveriesOut(Shape):
     delivered: int
     bounced: int
     already_delivered: int
-    revision: int
+    revision: Revision
 
 
 class NoticeOut(Shape):
@@ -429,10 +450,10 @@ class NoticeOut(Shape):
     notice: str
     use: str
     version: int
-    announced_at: str
+    announced_at: InstantOut
     delivered: int
     bounced: int
-    revision: int
+    revision: Revision
 
 
 class ErrorOut(BaseModel):
@@ -463,4 +484,4 @@ class Readiness(Shape):
     """Whether this replica answers, at which revision."""
 
     status: Literal["ready"] = "ready"
-    revision: int
+    revision: Revision

@@ -9,6 +9,7 @@ from service.api.access import Publishes
 from service.api.context import TheServices
 from service.api.schemas import (
     LARGEST_VERSION,
+    ColumnPreview,
     PolicyIn,
     PolicyList,
     PolicyOut,
@@ -40,7 +41,7 @@ async def read_uses(services: TheServices) -> Json:
         return {"uses": await list_uses(session)}
 
 
-@router.put("/{use}", response_model=UseOut)
+@router.put("/{use}", name="name_use", response_model=UseOut)
 async def put_use(
     use: Annotated[UseNode, Path()], body: UseNames, caller: Publishes, writing: TheWriting
 ) -> Json:
@@ -70,7 +71,8 @@ async def read_policy(
 
 @router.post(
     "/{use}/policies",
-    response_model=PolicyOut | PolicyPreview,
+    name="publish_policy",
+    response_model=PolicyOut,
     status_code=HTTPStatus.CREATED,
     responses={HTTPStatus.OK.value: {"model": PolicyPreview, "description": "What it would do."}},
 )
@@ -80,10 +82,9 @@ async def publish(
     caller: Publishes,
     writing: TheWriting,
     services: TheServices,
-    response: Response,
     *,
     dry_run: Annotated[bool, Query(description="Only say who would be bound when.")] = False,
-) -> Json:
+) -> Json | Response:
     """Publish the next version of a use's policy; it is never edited afterwards."""
     draft = PolicyDraft(
         use=use,
@@ -95,31 +96,31 @@ async def publish(
     )
     if not dry_run:
         return await writing.submit(caller, publish_policy(draft, after=body.after))
-    response.status_code = HTTPStatus.OK.value
     head = await services.heads.read()
     await services.follower.reach(head.size, timeout=services.settings.head_timeout)
     async with services.database.read() as session:
         admitted = await admit(session, draft)
-    return _preview_json(await preview(services.index, admitted, head.now))
+    found = await preview(services.index, admitted, head.now)
+    return Response(_preview(found).model_dump_json(), media_type="application/json")
 
 
-def _preview_json(found: Preview) -> Json:
+def _preview(found: Preview) -> PolicyPreview:
     closes_at = found.window_closes_at
     version = found.version
-    return {
-        "use": version.use,
-        "version": version.version,
-        "launch": version.launch,
-        "resumes_terms_of": None if version.terms == version.version else version.terms,
-        "artists": found.artists,
-        "earliest_window_closes_at": None if closes_at is None else format_instant(closes_at),
-        "columns": [
-            {
-                "recipient": column.recipient,
-                "at_publication": column.at_publication,
-                "as_pending_windows_close": column.as_pending_windows_close,
-                "when_their_own_window_closes": column.when_their_own_window_closes,
-            }
+    return PolicyPreview(
+        use=version.use,
+        version=version.version,
+        launch=version.launch,
+        resumes_terms_of=None if version.terms == version.version else version.terms,
+        artists=found.artists,
+        earliest_window_closes_at=None if closes_at is None else format_instant(closes_at),
+        columns=[
+            ColumnPreview(
+                recipient=column.recipient,
+                at_publication=column.at_publication,
+                as_pending_windows_close=column.as_pending_windows_close,
+                when_their_own_window_closes=column.when_their_own_window_closes,
+            )
             for column in found.columns
         ],
-    }
+    )

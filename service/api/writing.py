@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from service.api.access import client_of
 from service.api.context import TheServices
+from service.api.media import require_json
 from service.auth.principal import Principal
 from service.ledger.append import IdempotencyClaim, Write
 from service.ledger.events import Json
@@ -35,7 +36,12 @@ class Writing:
         services: TheServices,
         key: IdempotencyKey = None,
     ) -> None:
-        """Take the request whose key and body a repetition is recognised by."""
+        """Take the request whose key and body a repetition is recognised by.
+
+        Raises BodyNotJson where it has a body of another kind.
+        """
+        if request.method != "DELETE":
+            require_json(request)
         self._request = request
         self._response = response
         self._appender = services.appender

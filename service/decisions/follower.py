@@ -12,7 +12,6 @@ import asyncpg
 from service.clock import Clock
 from service.db.engine import connect
 from service.decisions.index import Index
-from service.domain.merkle import CompactRange
 from service.ledger.events import Kind, LedgerBroken, StoredEvent
 from service.ledger.head import HeadReader, HeadUnknown
 from service.ledger.read import tail
@@ -163,7 +162,7 @@ class Follower:
         row = await connection.fetchrow(_HEAD)
         if row is None or row["size"] != self._index.revision:
             return
-        if CompactRange.from_bytes(row["size"], row["stack"]) != self._index.range:
+        if row["stack"] != self._index.range.to_bytes():
             message = f"the tree at revision {row['size']} is not that of the events read"
             raise LedgerBroken(message)
 

@@ -71,12 +71,12 @@ class Index:
         return decide(self.history, query, now, spans=self._spans)
 
     def _spans(self, history: History, query: Query, artist: str) -> tuple[Span, ...]:
-        if query.min_version > 1 or not self._listed(query.use, query.recipient):
+        known = history.artists.get(artist)
+        if known is None or query.min_version > 1 or not self._listed(query.use, query.recipient):
             return artist_spans(history, query, artist)
         column = self._kept.setdefault((query.use, query.recipient), {})
-        known = history.artists.get(artist)
         # Content matters only to an artist who has spoken of one.
-        content = query.content if known is not None and known.speaks_of_content else None
+        content = query.content if known.speaks_of_content else None
         kept = column.setdefault(artist, {})
         spans = kept.get(content)
         if spans is None:

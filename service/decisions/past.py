@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from sqlalchemy import Select, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import col
 
 from service.db.engine import ReadSession
@@ -56,7 +57,7 @@ async def _content(
     newest = (
         select(ContentHistory)
         .where(col(ContentHistory.content_id).in_(ids), col(ContentHistory.revision) <= revision)
-        .distinct(col(ContentHistory.content_id))
+        .ext(distinct_on(col(ContentHistory.content_id)))
         .order_by(col(ContentHistory.content_id), col(ContentHistory.revision).desc())
     )
     return {

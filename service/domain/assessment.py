@@ -159,9 +159,10 @@ class Column:
         """Return the version that binds: the one that governs, or a later one said yes to (R4).
 
         Under `open` nobody is asked, so a yes to a version still in its window changes nothing
-        before that version governs.
+        before that version governs, unless the pipeline acts under that version already.
         """
-        if governing is not None and self._by_terms_alone(governing) is Reason.OPEN:
+        asked_for_less = governing is not None and governing >= self._min_version
+        if asked_for_less and self._by_terms_alone(governing) is Reason.OPEN:
             return governing
         yeses = [a.version for a in applied if a.standing is Standing.VALID_YES]
         return max((v for v in [governing, *yeses] if v is not None), default=None)

@@ -15,7 +15,14 @@ DAY: Final = 86_400 * SECOND
 LONGEST: Final = 36_500 * DAY
 """No duration may be longer: about a century, so that adding one to an instant stays a date."""
 
+EARLIEST: Final[Instant] = 0
+LATEST: Final[Instant] = 253_402_300_799_999_999
+"""9999-12-31T23:59:59.999999Z, the last instant that a date can be written for."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DATE_TIME = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,6})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
+)
 _MICROSECOND = timedelta(microseconds=1)
 _DURATION = re.compile(
     r"P(?=.)(?:(?P<weeks>\d{1,6})W)?(?:(?P<days>\d{1,6})D)?"
@@ -41,13 +48,20 @@ def to_datetime(instant: Instant) -> datetime:
 
 
 def parse_instant(text: str) -> Instant:
-    """Read an RFC 3339 date and time. Raises ValueError with what to write instead."""
+    """Read an RFC 3339 date and time (section 5.6), of at most six decimals, from 1970 to 9999.
+
+    Raises ValueError with what to write instead.
+    """
+    advice = f"{text[:40]!r} is not a date and time with its offset from UTC: 2026-03-01T00:00:00Z"
+    if _DATE_TIME.fullmatch(text) is None:
+        raise ValueError(advice)
     try:
-        moment = datetime.fromisoformat(text)
+        instant = to_instant(datetime.fromisoformat(text.upper()))
     except ValueError:
-        message = f"{text!r} is not a date and time; write it as 2026-03-01T00:00:00Z"
-        raise ValueError(message) from None
-    return to_instant(moment)
+        raise ValueError(advice) from None
+    if not EARLIEST <= instant <= LATEST:
+        raise ValueError(f"{text!r} is not between the years 1970 and 9999")
+    return instant
 
 
 def format_instant(instant: Instant) -> str:

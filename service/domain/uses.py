@@ -24,7 +24,8 @@ def is_node(text: str) -> bool:
 
 def is_recipient(text: str) -> bool:
     """Tell whether the text names a recipient: `internal`, or a `type:id` such as `partner:pex`."""
-    return len(text) <= LONGEST_PATH and _RECIPIENT.fullmatch(text) is not None
+    fits = len(text) <= LONGEST_PATH and text.isprintable()
+    return fits and _RECIPIENT.fullmatch(text) is not None
 
 
 def lineage(use: str) -> tuple[str, ...]:

@@ -9,8 +9,6 @@ from tests.api.people import PIPELINE, PLATFORM, POLICY_DESK, Caller, person
 RECOMMENDATION: Final = "discovery.recommendation"
 MUSIC: Final = "training.generative.music"
 VOICE: Final = "training.generative.voice"
-DISTINCT_ON: Final = "ignore:Passing expression to ``distinct``:sqlalchemy.exc.SADeprecationWarning"
-"""Until service/decisions/past.py says `distinct_on`; test_checks.py has a strict xfail for it."""
 TEXTS: Final = {"en": "What we do with your music.", "de": "Was wir mit deiner Musik tun."}
 
 

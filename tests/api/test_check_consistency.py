@@ -15,7 +15,7 @@ from tests.api.people import PIPELINE, PLATFORM, POLICY_DESK
 from tests.api.story import MUSIC, RECOMMENDATION, Story
 
 QUESTION: Final = {"use": RECOMMENDATION, "content": ["song"]}
-STALE: Final = {"consistency": {"max_staleness_ms": 60_000}}
+STALE: Final[dict[str, Any]] = {"consistency": {"max_staleness_ms": 60_000}}
 NO: Final = {"answer": "opt_out", "use": "*", "channel": "email"}
 
 
@@ -45,9 +45,9 @@ def knows_nothing(response: httpx2.Response, kind: str = "cannot-know") -> None:
 
 async def test_strong_is_the_default(begun: Story) -> None:
     """It sees what was written just before, by any process."""
-    for consistency in ({}, {"consistency": "strong"}):
+    for body in (QUESTION, QUESTION | {"consistency": "strong"}):
         said = await begun.say("ana", "opt_out")
-        answer = await begun.check(RECOMMENDATION, "song", **consistency)
+        answer = (await begun.door.ask("POST", "/v1/checks", body, by=PIPELINE)).json()
         assert answer["revision"] == said["revision"]
         assert answer["results"][0]["reason"] == "opted_out"
 
@@ -97,11 +97,6 @@ async def test_staleness_runs_with_the_clock(begun: Story, issuer: LocalIssuer) 
         assert answer["revision"] == said["revision"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="service/decisions/follower.py takes any revision asked for as one that the ledger "
-    "must hold: one check with at_least beyond the head stops the replica for good",
-)
 async def test_a_revision_that_is_not_there_yet_is_a_problem_of_its_asker_alone(
     movable_url: str, issuer: LocalIssuer
 ) -> None:
@@ -239,11 +234,6 @@ async def test_open_terms_need_no_clock(story: Story) -> None:
     assert await story.reasons("safety.fraud", "song") == ["open"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="service/decisions/check.py asks the decisive rightsholder's reason alone: where the "
-    "first has said yes, another one's silence permits while the clocks disagree",
-)
 async def test_no_rightsholder_is_permitted_by_a_window_that_is_not_trusted(begun: Story) -> None:
     """One yes does not make up for the other rightsholder's window."""
     await begun.say("ana", "opt_in", RECOMMENDATION)

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any, Final
 
-import pytest
 from sqlalchemy import select
 from sqlmodel import col
 
@@ -11,9 +10,7 @@ from service.db.tables import DecisionLogRow
 from service.domain.instant import format_instant, parse_instant
 from tests.api.explained import agrees
 from tests.api.people import AUDITING_PIPELINE, PIPELINE
-from tests.api.story import DISTINCT_ON, MUSIC, RECOMMENDATION, Story
-
-pytestmark = pytest.mark.filterwarnings(DISTINCT_ON)
+from tests.api.story import MUSIC, RECOMMENDATION, Story
 
 NEW: Final = "creation.remix"
 PARTNER: Final = "partner:musiio"
@@ -62,8 +59,8 @@ async def live(story: Story) -> list[tuple[dict[str, Any], Any]]:
     await story.put("late", "ben", "ana")
     await story.say("ana", "opt_out", "training")
     await note()
-    both = {"texts": {"en": "To partners too."}}
-    await story.publish(RECOMMENDATION, "opt_out", "internal", PARTNER, **both)
+    words = {"en": "To partners too."}
+    await story.publish(RECOMMENDATION, "opt_out", "internal", PARTNER, texts=words)
     await story.deliver(f"{RECOMMENDATION}:2", "ana")
     until = (await story.door.services.heads.read()).now + MONTH // timedelta(microseconds=1)
     await story.say("ben", "opt_in", NEW, content="tune", expires_at=format_instant(until))
@@ -78,7 +75,7 @@ async def live(story: Story) -> list[tuple[dict[str, Any], Any]]:
     await note()
     await story.put("song", "ana")
     await story.say("ana", "inherit", "training")
-    await story.publish(NEW, "opt_out", PARTNER, texts=both["texts"])
+    await story.publish(NEW, "opt_out", PARTNER, texts=words)
     await story.deliver(f"{NEW}:2", "ana", "eve")
     await note()
     await story.say("ben", "opt_out")

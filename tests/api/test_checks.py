@@ -81,7 +81,7 @@ async def test_columns_say_the_same_as_objects(begun: Story) -> None:
     await begun.say("ben", "opt_out")
     asked = ("tune", "song", "nowhere", "duet")
     at_least = {"at_least": await begun.revision()}
-    more = {"explain": True, "consistency": at_least}
+    more: dict[str, Any] = {"explain": True, "consistency": at_least}
     objects = (await begun.check(RECOMMENDATION, *asked, **more))["results"]
     columns = (await begun.check(RECOMMENDATION, *asked, **more, shape="columns"))["results"]
     assert columns.keys() == KEYS | {"explanation"}
@@ -240,7 +240,7 @@ async def test_no_reader_sees_a_permit_after_a_no_has_returned(begun: Story) -> 
     over = asyncio.Event()
 
     async def read() -> list[tuple[bool, bool]]:
-        seen = []
+        seen: list[tuple[bool, bool]] = []
         while len(seen) < 5 or not over.is_set() or not seen[-1][0]:
             later = over.is_set()
             answer = await begun.check(RECOMMENDATION, "song")

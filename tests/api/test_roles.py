@@ -14,7 +14,7 @@ from fastapi.routing import iter_route_contexts
 from service.auth.scopes import Scope
 from tests.api.door import SECRET, Door
 from tests.api.people import AUDITING_PIPELINE, PIPELINE, Caller, machine, person
-from tests.api.story import DISTINCT_ON, RECOMMENDATION, Story, draft
+from tests.api.story import RECOMMENDATION, Story, draft
 
 ROLES: Final[Mapping[str, Caller | None]] = {
     "nobody": None,
@@ -189,7 +189,6 @@ def test_the_contract_names_the_scopes_that_the_table_lets_in(door: Door) -> Non
         assert {scopes[0] for scopes in named} == (set() if public else let_in), row.name
 
 
-@pytest.mark.filterwarnings(DISTINCT_ON)
 @pytest.mark.parametrize(
     ("at", "by", "status"),
     [

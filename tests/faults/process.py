@@ -1,0 +1,109 @@
+"""`fermata serve` as a process of its own, and processes ended as no warning comes."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+SECRET: Final = "a secret of these tests"
+_PROGRAM: Final = "from service.cli.main import app; app()"
+_POLL_SECONDS: Final = 0.02
+
+
+class Served:
+    """The command, serving on loopback from a data directory until it is ended."""
+
+    def __init__(self, data_dir: Path, port: int) -> None:
+        """Start it."""
+        self.url = f"http://127.0.0.1:{port}"
+        self._data_dir = data_dir
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM, "serve", "--port", str(port)],
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(data_dir),
+                "FERMATA_DATA_DIR": str(data_dir),
+                "FERMATA_LOCAL_ISSUER": "true",
+                "FERMATA_LOCAL_ISSUER_SECRET": SECRET,
+                "FERMATA_LOG_LEVEL": "critical",
+            },
+            cwd=Path(__file__).resolve().parents[2],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    async def until_ready(self) -> None:
+        """Return once it answers checks."""
+        async with httpx2.AsyncClient(base_url=self.url) as http:
+            while True:
+                assert self._process.poll() is None, "the service has ended"
+                with contextlib.suppress(httpx2.TransportError):
+                    if (await http.get("/readyz")).is_success:
+                        return
+                await asyncio.sleep(_POLL_SECONDS)
+
+    def kill(self) -> None:
+        """End it between two instructions, whatever it was doing."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self._process.terminate()
+        self._process.wait()
+
+    def database_url(self) -> str:
+        """Return the address of the PostgreSQL that it runs."""
+        folder = self._data_dir / "postgres"
+        password = (folder / "password").read_text()
+        port = (folder / "cluster" / "postmaster.pid").read_text().splitlines()[3]
+        return f"postgresql://fermata:{password}@127.0.0.1:{port}/fermata"
+
+
+@asynccontextmanager
+async def served(data_dir: Path, port: int) -> AsyncIterator[Served]:
+    """Serve until the block ends, ready when it begins."""
+    service = Served(data_dir, port)
+    try:
+        await service.until_ready()
+        yield service
+    finally:
+        service.stop()
+
+
+async def kill_with_children(pid: int) -> None:
+    """End a process and all it has started at once, and return when none of them is left."""
+    doomed = [pid, *_children(pid)]
+    for one in doomed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(one, signal.SIGKILL)
+    while any(_runs(one) for one in doomed):
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _children(pid: int) -> Iterator[int]:
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if _status(process)[1] == str(pid):
+                yield int(process.name)
+
+
+def _runs(pid: int) -> bool:
+    """Whether it is there and not only waiting for its parent to notice its end."""
+    with contextlib.suppress(OSError):
+        return _status(Path(f"/proc/{pid}"))[0] != "Z"
+    return False
+
+
+def _status(process: Path) -> list[str]:
+    """Return state, parent and so on: what follows the program's name (proc(5))."""
+    return (process / "stat").read_text().rpartition(")")[2].split()

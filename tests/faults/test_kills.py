@@ -1,0 +1,129 @@
+"""What is ended without warning: nothing that anybody was told is lost, and nothing is permitted
+that cannot be known.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from service.cli.local import free_port
+from service.db.embedded import EmbeddedPostgres
+from service.db.migrate import upgrade
+from tests.api.door import Door, make_issuer, open_door
+from tests.api.people import PIPELINE, PLATFORM, POLICY_DESK, person
+from tests.faults.process import SECRET, Served, kill_with_children, served
+from tests.faults.proxy import Proxy
+from tests.faults.traffic import Ask, Traffic
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="finds processes where Linux tells of them"
+)
+
+
+@asynccontextmanager
+async def over_the_network(url: str) -> AsyncIterator[Ask]:
+    """Return what asks a service on this machine, with tokens of its local issuer."""
+    tokens: dict[str, str] = {}
+    async with httpx2.AsyncClient(base_url=url, timeout=30) as http:
+
+        async def token(who: str) -> str:
+            client = "settings-page" if who == "ana" else who
+            form = {"grant_type": "client_credentials"}
+            if who == "ana":
+                form["subject"] = who
+            answer = await http.post("/oauth/token", data=form, auth=(client, SECRET))
+            issued: str = answer.json()["access_token"]
+            return issued
+
+        async def ask(
+            method: str, path: str, body: Any, *, who: str, key: str | None = None
+        ) -> httpx2.Response:
+            if who not in tokens:
+                tokens[who] = await token(who)
+            headers = {"Authorization": f"Bearer {tokens[who]}"}
+            if key is not None:
+                headers["Idempotency-Key"] = key
+            return await http.request(method, path, json=body, headers=headers)
+
+        yield ask
+
+
+async def test_the_service_is_killed_in_the_middle(scratch_dir: Path) -> None:
+    """kill -9 amid writes and checks: started again, all that was told is there, each key once."""
+    port = free_port()
+    async with over_the_network(f"http://127.0.0.1:{port}") as ask:
+        traffic = Traffic(ask)
+        first = Served(scratch_dir / "data", port)
+        await first.until_ready()
+        await traffic.begin()
+        running = asyncio.create_task(traffic.run())
+        await traffic.until(writes=150, checks=50)
+        first.kill()
+        traffic.stop()
+        await running
+        assert traffic.unknown
+
+        async with served(scratch_dir / "data", port) as second:
+            await traffic.resolve()
+            await traffic.hold_to_account(second.database_url())
+
+
+def at_the_door(door: Door) -> Ask:
+    """Return what asks a service in this process."""
+    callers = {
+        "policy-desk": POLICY_DESK,
+        "platform": PLATFORM,
+        "pipeline": PIPELINE,
+        "ana": person("ana"),
+    }
+
+    async def ask(
+        method: str, path: str, body: Any, *, who: str, key: str | None = None
+    ) -> httpx2.Response:
+        return await door.ask(method, path, body, by=callers[who], key=key)
+
+    return ask
+
+
+async def test_the_database_is_killed_in_the_middle(scratch_dir: Path) -> None:
+    """Every process of PostgreSQL is killed and it is started again: all that was told is there.
+
+    Meanwhile nothing is answered; afterwards the service goes on by itself.
+    """
+    postgres = EmbeddedPostgres(scratch_dir / "postgres")
+    try:
+        url = await asyncio.to_thread(postgres.start)
+        await asyncio.to_thread(upgrade, url)
+        async with Proxy(url) as proxy, open_door(proxy.url, make_issuer()) as door:
+            traffic = Traffic(at_the_door(door))
+            await traffic.begin()
+            running = asyncio.create_task(traffic.run())
+            await traffic.until(writes=150, checks=50)
+
+            assert postgres.pid is not None
+            await kill_with_children(postgres.pid)
+            await nothing_is_known(traffic)
+            await asyncio.to_thread(postgres.stop)
+            proxy.retarget(await asyncio.to_thread(postgres.start))
+
+            await traffic.until(writes=50, checks=50)
+            traffic.stop()
+            await running
+            await traffic.resolve()
+            await traffic.hold_to_account(postgres.url)
+    finally:
+        await asyncio.to_thread(postgres.stop)
+
+
+async def nothing_is_known(traffic: Traffic) -> None:
+    """See that for a while every request is refused as what cannot be known."""
+    refused = traffic.refused[503]
+    answered, acknowledged = len(traffic.answered), len(traffic.acknowledged)
+    while traffic.refused[503] < refused + 100:
+        await asyncio.sleep(0.01)
+    assert (len(traffic.answered), len(traffic.acknowledged)) == (answered, acknowledged)

@@ -1,0 +1,119 @@
+"""What the judge says about one result of a check, and whether the service's result agrees."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from service.domain.instant import Instant, parse_instant
+from tests.judge.oracle import Answer, Judge, answer, interval
+
+History = Mapping[str, Any]
+Check = Mapping[str, Any]
+
+_BY_TERMS = {"prohibited", "recipient_not_listed"}
+_BY_WORD = {"opted_out", "opt_in_expired"}
+
+
+class Rightsholder(NamedTuple):
+    """What decides for one rightsholder: what governs, and to which versions a yes holds."""
+
+    answer: Answer
+    governing: int | None
+    yeses: list[int]
+
+    @property
+    def bound_to(self) -> int | None:
+        """R4: a yes binds its giver to the version it was shown, be that one pending still.
+
+        The judge's own `policy_version` is the one that governs by R7.
+        """
+        return max(
+            [*self.yeses, *([] if self.governing is None else [self.governing])], default=None
+        )
+
+    @property
+    def said_yes_to_a_pending_version(self) -> bool:
+        """Whether a yes reaches past what governs."""
+        return self.bound_to != self.governing
+
+
+def disagreement(history: History, check: Check, result: Mapping[str, Any]) -> str | None:
+    """Return how the service's result differs from what the judge says, or None."""
+    judged = answer(history, check)
+    if result["permitted"] != judged.permitted:
+        return f"the judge says {judged}"
+    decisive = _decisive(history, check, judged)
+    if result["reason"] != judged.reason and not _other_reading(result["reason"], decisive):
+        return f"the judge says {judged}"
+    version = None if decisive is None else _version(decisive, result["reason"])
+    if result["policy_version"] != version:
+        return f"by R4 and R7 the version is {version}"
+    span = _from_now_on(result, check["at"])
+    if span != interval(history, check):
+        return f"the judge's interval is {interval(history, check)}, not {span}"
+    return None
+
+
+def _decisive(history: History, check: Check, judged: Answer) -> Rightsholder | None:
+    """Return the first rightsholder who denies, or the first of all; None if none was asked."""
+    events = [event for event in history["events"] if event["at"] <= check["at"]]
+    judge = Judge(events, check, check["at"], lapse_is_final=True)
+    if not judge.versions:
+        return None
+    if check.get("content") is None:
+        asked = [check["artist"]]
+    else:
+        puts = [e for e in events if e["type"] == "content" and e["content"] == check["content"]]
+        asked = puts[-1]["rightsholders"] if puts else []
+    for artist in asked:
+        if judge.decide_for(artist) == judged and judge.registered_at(artist) is not None:
+            yeses = judge.valid_yeses(artist, judge.current_records(artist))
+            governing = judge.governing(artist, check["at"])
+            return Rightsholder(judged, governing, [yes.version for yes in yeses])
+    return None
+
+
+def _other_reading(reason: str, decisive: Rightsholder | None) -> bool:
+    """Whether the service's reason is the one other reading of the order of reasons.
+
+    An artist who said yes to a version still in its window is bound to it (R4). Where a no stands
+    nevertheless, the service judges by that version and answers what the artist said; the judge
+    answers what the version that governs by R7 prohibits. Both deny.
+    """
+    return (
+        decisive is not None
+        and decisive.said_yes_to_a_pending_version
+        and decisive.answer.reason in _BY_TERMS
+        and reason in _BY_WORD
+    )
+
+
+def _version(decisive: Rightsholder, reason: str) -> int | None:
+    """Return the version that the answer has to name: under `open` nobody is asked (R2)."""
+    return decisive.governing if reason == "open" else decisive.bound_to
+
+
+def _from_now_on(result: Mapping[str, Any], at: Instant) -> tuple[Instant | None, Instant | None]:
+    """Return the part of the result's interval that lies from `at` on, as the judge gives it."""
+    start, until = result["permitted_from"], result["valid_until"]
+    if start is None:
+        return None, None
+    end = None if until is None else parse_instant(until)
+    if end is not None and end <= at:
+        return None, None
+    return max(parse_instant(start), at), end
+
+
+def acting_under(history: History, check: Check, result: Mapping[str, Any]) -> str | None:
+    """Return how a result under `min_policy_version` differs from what the judge says, or None.
+
+    Only permit or no permit is compared. A yes to a version before the one asked for, given by an
+    artist whom a later version with the same terms binds, is left out: the two readers differ.
+    """
+    judged = answer(history, check)
+    if result["permitted"] == judged.permitted:
+        return None
+    plain = {key: value for key, value in check.items() if key != "min_policy_version"}
+    decisive = _decisive(history, plain, answer(history, plain))
+    if decisive is not None and min(decisive.yeses, default=10**9) < check["min_policy_version"]:
+        return None
+    return f"the judge says {judged}"
