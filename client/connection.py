@@ -104,12 +104,13 @@ class Connection:
         """Read. Raises Problem."""
         return self._call("GET", path, params=params)
 
-    def check(self, use: str, content: Sequence[str], **options: object) -> Json:
-        """Ask whether content may be used; the answer's results are in the order asked.
+    def check(self, use: str, content: Sequence[str] | None = None, **options: object) -> Json:
+        """Ask whether content may be used, or `artists=[…]`; results are in the order asked.
 
         Raises Problem where there is no answer: treat it as a no.
         """
-        return self._call("POST", "/v1/checks", {"use": use, "content": list(content), **options})
+        asked = {} if content is None else {"content": list(content)}
+        return self._call("POST", "/v1/checks", {"use": use, **asked, **options})
 
     def write(
         self,
@@ -163,6 +164,7 @@ class Connection:
 
 def _problem(answer: httpx2.Response) -> Json:
     if "json" in answer.headers.get("content-type", ""):
-        body: Json = answer.json()
-        return body
+        body = answer.json()
+        if isinstance(body, dict):
+            return body
     return {"detail": answer.text[:200]}

@@ -37,6 +37,7 @@ from service.decisions.index import Index
 from service.decisions.log import DecisionLog
 from service.ledger.append import Appender
 from service.ledger.head import HeadReader
+from service.ledger.key_check import require_key
 from service.ledger.vault import RandomBytes, Vault
 from service.settings import Settings, read_key
 from service.telemetry import Telemetry
@@ -121,6 +122,7 @@ async def _running(
 ) -> AsyncIterator[Services]:
     """Start every service in the order in which they need each other, and stop them in reverse."""
     url, vault = _database_url(settings), Vault(_key(settings), around.random_bytes)
+    await require_key(url, vault)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(url))
         heads = HeadReader(
@@ -142,9 +144,15 @@ async def _running(
                 interval=settings.tail_interval_ms / 1_000,
             )
         )
-        log = await stack.enter_async_context(DecisionLog(url))
+        log = await stack.enter_async_context(DecisionLog(url, timeout=settings.head_timeout))
         appender = await stack.enter_async_context(
-            Appender(database, vault, around.random_bytes, on_commit=follower.look)
+            Appender(
+                database,
+                vault,
+                around.random_bytes,
+                heads.ledger_clock,
+                on_commit=follower.look,
+            )
         )
         checker = Checker(
             index=index,
@@ -166,6 +174,7 @@ async def _running(
             follower=follower,
             heads=heads,
             checker=checker,
+            log=log,
             verifier=verifier,
             telemetry=Telemetry(),
         )

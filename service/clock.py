@@ -5,6 +5,8 @@ from typing import Protocol
 
 from service.domain.instant import Instant
 
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class Clock(Protocol):
     """Where time comes from."""
@@ -24,5 +26,5 @@ class SystemClock:
         return time.time_ns() // 1_000
 
     def monotonic(self) -> int:
-        """Return the monotonic clock's time."""
-        return time.monotonic_ns() // 1_000
+        """Return the time of a clock that never steps, and if possible goes on in sleep."""
+        return time.clock_gettime_ns(_STEADY) // 1_000

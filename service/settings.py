@@ -38,7 +38,9 @@ class Settings(BaseSettings):
         default=False, description="Issue tokens for development; never beside a real issuer."
     )
     local_issuer_secret: SecretStr | None = Field(
-        default=None, description="The development client's secret; made up where not given."
+        default=None,
+        min_length=1,
+        description="The development client's secret; made up where not given.",
     )
 
     host: str = "127.0.0.1"

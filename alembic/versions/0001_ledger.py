@@ -22,6 +22,9 @@ _NEVER_EDITED = (
     "policy_texts",
     "content_history",
     "decisions",
+    "charter",
+    "notices",
+    "deliveries",
 )
 
 _REFUSE_CHANGE = """
@@ -37,6 +40,10 @@ CREATE FUNCTION only_forward() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.size <= OLD.size OR NEW.recorded_at <= OLD.recorded_at THEN
         RAISE EXCEPTION 'the ledger only grows: % events cannot follow %', NEW.size, OLD.size
+            USING ERRCODE = 'restrict_violation';
+    END IF;
+    IF NEW.size <> (SELECT max(revision) FROM ledger) THEN
+        RAISE EXCEPTION 'the ledger does not hold % events', NEW.size
             USING ERRCODE = 'restrict_violation';
     END IF;
     RETURN NEW;
@@ -174,9 +181,19 @@ def upgrade() -> None:
         sa.Column("client", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=True),
         sa.Column("answer", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("recorded_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("client", "key", name=op.f("pk_idempotency_keys")),
+    )
+    op.create_index(op.f("ix_idempotency_keys_subject"), "idempotency_keys", ["subject"])
+    op.create_table(
+        "key_check",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(), nullable=False),
+        sa.CheckConstraint("id = 1", name=op.f("ck_key_check_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_key_check")),
+        schema="private",
     )
     op.create_table(
         "ledger",
@@ -304,6 +321,8 @@ def downgrade() -> None:
     op.drop_table("notices")
     op.drop_table("ledger_head")
     op.drop_table("ledger")
+    op.drop_table("key_check", schema="private")
+    op.drop_index(op.f("ix_idempotency_keys_subject"), table_name="idempotency_keys")
     op.drop_table("idempotency_keys")
     op.drop_index(op.f("ix_deliveries_subject"), table_name="deliveries")
     op.drop_table("deliveries")

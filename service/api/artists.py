@@ -4,7 +4,15 @@ from fastapi import APIRouter
 from sqlalchemy import select
 from sqlmodel import col
 
-from service.api.access import SEES_ARTISTS, Listens, Registers, Speaks, actor_of, listener_of
+from service.api.access import (
+    SEES_ARTISTS,
+    Listens,
+    Registers,
+    Speaks,
+    TokenFirst,
+    actor_of,
+    listener_of,
+)
 from service.api.context import TheServices
 from service.api.paths import IdInPath
 from service.api.schemas import (
@@ -23,7 +31,7 @@ from service.db.tables import Delegate
 from service.domain.instant import format_instant
 from service.ledger.events import Json
 
-router = APIRouter(prefix="/v1/artists", tags=["artists"])
+router = APIRouter(prefix="/v1/artists", tags=["artists"], route_class=TokenFirst)
 
 
 @router.post("", name="register_artists", response_model=ArtistsOut)

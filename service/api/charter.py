@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter
 
-from service.api.access import Publishes
+from service.api.access import Publishes, TokenFirst
 from service.api.context import TheServices
 from service.api.schemas import CharterIn, CharterOut, CharterTightening
 from service.api.writing import TheWriting
@@ -13,7 +13,7 @@ from service.domain.refusal import RefusalKind, refuse
 from service.ledger.events import Json
 from service.policies.charter import current_charter, open_charter, tighten_charter
 
-router = APIRouter(prefix="/v1/charter", tags=["policies"])
+router = APIRouter(prefix="/v1/charter", tags=["policies"], route_class=TokenFirst)
 
 
 @router.get("", response_model=CharterOut)

@@ -4,7 +4,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.api.access import authenticate, client_of
+from service.api.access import authenticate
 from service.api.check_schema import CheckAnswer
 from service.api.check_wire import read_check, request_schema, write_answer
 from service.api.context import services_of
@@ -38,12 +38,13 @@ async def check(request: Request) -> Response:
     # This is the hot path: the body goes past pydantic, and is described above instead.
     services = services_of(request)
     arrived = services.clock.monotonic()
-    caller = await authenticate(request, Scope.CHECK)
+    caller = await authenticate(request, Scope.CHECK, Scope.AUDIT)
     require_json(request)
     asked, shape = read_check(await request.body())
-    if asked.at is not None and not caller.may(Scope.AUDIT):
-        raise ScopeMissing([Scope.AUDIT])
-    answer = await services.checker.answer(asked, Caller(client_of(caller), caller.subject))
+    needed = Scope.CHECK if asked.at is None else Scope.AUDIT
+    if not caller.may(needed):
+        raise ScopeMissing([needed])
+    answer = await services.checker.answer(asked, Caller(caller.client_id, caller.subject))
     seconds = (services.clock.monotonic() - arrived) / SECOND
     services.telemetry.count_check((d.reason.value for d in answer.decisions), seconds)
     return Response(write_answer(answer, shape), media_type="application/json")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from service.api.access import Listens, Speaks, actor_of, listener_of
+from service.api.access import Listens, Speaks, TokenFirst, actor_of, listener_of
 from service.api.context import TheServices
 from service.api.paths import IdInPath
 from service.api.schemas import LARGEST_REVISION, ConsentIn, ConsentList, ConsentOut
@@ -16,7 +16,7 @@ from service.domain.consent import Scope
 from service.domain.instant import parse_instant
 from service.ledger.events import Json
 
-router = APIRouter(prefix="/v1/artists", tags=["consents"])
+router = APIRouter(prefix="/v1/artists", tags=["consents"], route_class=TokenFirst)
 
 
 @router.post(

@@ -4,18 +4,19 @@ from fastapi import APIRouter
 from sqlalchemy import select
 from sqlmodel import col
 
-from service.api.access import SEES_CONTENT, Catalogs
+from service.api.access import SEES_CONTENT, Catalogs, TokenFirst
 from service.api.context import TheServices
 from service.api.paths import IdInPath
 from service.api.schemas import ContentOut, ContentsIn, ContentsOut
 from service.api.writing import TheWriting
 from service.catalog.content import ContentRow, put_content
+from service.db.among import among
 from service.db.tables import Artist, Content
 from service.domain.instant import format_instant
 from service.domain.refusal import RefusalKind, refuse
 from service.ledger.events import Json
 
-router = APIRouter(prefix="/v1/content", tags=["content"])
+router = APIRouter(prefix="/v1/content", tags=["content"], route_class=TokenFirst)
 
 
 @router.post("", name="put_content", response_model=ContentsOut)
@@ -37,7 +38,7 @@ async def read_content(content: IdInPath, services: TheServices) -> Json:
             message = "no content of this id is known"
             raise refuse("content", "unknown_content", message, RefusalKind.UNKNOWN)
         named = select(col(Artist.subject), col(Artist.artist_id)).where(
-            col(Artist.subject).in_(found.rightsholders)
+            among(col(Artist.subject), found.rightsholders)
         )
         artists = {row.subject: row.artist_id for row in await session.execute(named)}
     return {

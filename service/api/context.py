@@ -12,6 +12,7 @@ from service.db.engine import Database
 from service.decisions.check import Checker
 from service.decisions.follower import Follower
 from service.decisions.index import Index
+from service.decisions.log import DecisionLog
 from service.ledger.append import Appender
 from service.ledger.head import HeadReader
 from service.settings import Settings
@@ -30,6 +31,7 @@ class Services:
     follower: Follower
     heads: HeadReader
     checker: Checker
+    log: DecisionLog
     verifier: TokenVerifier
     telemetry: Telemetry
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import AfterValidator
 
-from service.api.access import Notifies
+from service.api.access import SEES_NOTICES, Notifies, TokenFirst
 from service.api.context import TheServices
 from service.api.schemas import DeliveriesIn, DeliveriesOut, NoticeOut, storable
 from service.api.writing import TheWriting
@@ -14,7 +14,7 @@ from service.domain.instant import parse_instant
 from service.ledger.events import Json
 from service.notices.deliveries import DeliveryRow, count_notice, record_deliveries
 
-router = APIRouter(prefix="/v1/notices", tags=["notices"])
+router = APIRouter(prefix="/v1/notices", tags=["notices"], route_class=TokenFirst)
 
 # The use, a colon and the version: longer than any id of the platform's may be.
 NoticeInPath = Annotated[
@@ -29,9 +29,9 @@ NoticeInPath = Annotated[
 ]
 
 
-@router.get("/{notice}", response_model=NoticeOut)
+@router.get("/{notice}", response_model=NoticeOut, dependencies=[SEES_NOTICES])
 async def read_notice(notice: NoticeInPath, services: TheServices) -> Json:
-    """Read a notice and how many it has reached. It is public."""
+    """Read a notice and how many it has reached."""
     async with services.database.read() as session:
         return await count_notice(session, notice)
 

@@ -18,9 +18,11 @@ async def alive() -> Liveness:
 
 @router.get("/readyz")
 async def ready(services: TheServices) -> Readiness:
-    """Say that this replica holds the whole ledger and can answer; 503 where it cannot."""
+    """Say that this replica holds the whole ledger, answers and writes; 503 where it does not."""
     head = await services.heads.read()
     await services.follower.reach(head.size, timeout=services.settings.head_timeout)
+    services.appender.require_running()
+    await services.log.require_writable()
     return Readiness(revision=services.index.revision)
 
 

@@ -20,13 +20,13 @@ from starlette.responses import Response
 
 from service.auth.problems import IssuerUnreachable, Reason, TokenRefused
 from service.auth.scopes import Scope
-from service.decisions.check import ClocksDisagree
 from service.decisions.follower import NotThereYet
 from service.decisions.log import LogUnavailable
 from service.domain.refusal import Refusal, RefusalKind, Refused
 from service.ledger.append import AppenderDown, OutcomeUnknown
 from service.ledger.events import LedgerBroken
 from service.ledger.head import HeadUnknown
+from service.ledger.ledger_clock import ClocksDisagree
 
 _log = logging.getLogger(__name__)
 

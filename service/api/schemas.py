@@ -57,10 +57,19 @@ def storable(text: str) -> str:
     return text
 
 
+def _addressable(text: str) -> str:
+    """These two would be taken for steps in a path, by clients and by what lies between."""
+    if text in {".", ".."}:
+        message = "this id cannot stand in an address: choose another"
+        raise ValueError(message)
+    return text
+
+
 Id = Annotated[
     str,
     StringConstraints(min_length=1, max_length=LONGEST_ID),
     AfterValidator(storable),
+    AfterValidator(_addressable),
     Field(description="An opaque id of the platform's, up to 200 characters."),
 ]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(storable)]
@@ -440,7 +449,7 @@ class DeliveriesOut(Shape):
     notice: str
     delivered: int
     bounced: int
-    already_delivered: int
+    already_known: int
     revision: Revision
 
 

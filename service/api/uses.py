@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from service.api.access import Publishes
+from service.api.access import Publishes, TokenFirst
 from service.api.context import TheServices
 from service.api.schemas import (
     LARGEST_VERSION,
@@ -29,7 +29,7 @@ from service.policies.preview import Preview, preview
 from service.policies.publish import admit, name_use, publish_policy
 from service.policies.read import list_policies, list_uses
 
-router = APIRouter(prefix="/v1/uses", tags=["policies"])
+router = APIRouter(prefix="/v1/uses", tags=["policies"], route_class=TokenFirst)
 
 UseInPath = Annotated[UsePath, Path()]
 
@@ -99,7 +99,7 @@ async def publish(
     head = await services.heads.read()
     await services.follower.reach(head.size, timeout=services.settings.head_timeout)
     async with services.database.read() as session:
-        admitted = await admit(session, draft)
+        admitted = await admit(session, draft, after=body.after)
     found = await preview(services.index, admitted, head.now)
     return Response(_preview(found).model_dump_json(), media_type="application/json")
 

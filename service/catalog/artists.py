@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, insert, select, update
 from sqlmodel import col
 
+from service.db.among import among
 from service.db.engine import ReadSession
 from service.db.tables import Artist, metadata
 from service.domain.refusal import Refusal, RefusalKind, Refused, refuse
@@ -26,7 +27,7 @@ class ArtistRow:
 async def subjects_of(session: ReadSession, artist_ids: Collection[str]) -> dict[str, str]:
     """Return the reference of each known artist among the ids."""
     known = select(col(Artist.artist_id), col(Artist.subject)).where(
-        col(Artist.artist_id).in_(set(artist_ids))
+        among(col(Artist.artist_id), artist_ids)
     )
     return {one: subject for one, subject in await session.execute(known) if one is not None}
 
@@ -95,7 +96,9 @@ async def _register(transaction: Transaction, rows: Sequence[ArtistRow]) -> None
 async def _rename(transaction: Transaction, rows: Sequence[ArtistRow]) -> None:
     """Keep the names people read up to date. They are no part of the ledger."""
     given = {row.artist_id: row.name for row in rows if row.name is not None}
-    found = select(col(Artist.artist_id), col(Artist.name)).where(col(Artist.artist_id).in_(given))
+    found = select(col(Artist.artist_id), col(Artist.name)).where(
+        among(col(Artist.artist_id), given)
+    )
     names = [
         {"known_id": artist_id, "new": given[artist_id]}
         for artist_id, name in await transaction.session.execute(found)

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlmodel import col
 
 from service.catalog.artists import refuse_repeated, subjects_of
+from service.db.among import among
 from service.db.tables import Content, ContentHistory, metadata
 from service.domain.events import ContentItem, ContentStatus
 from service.domain.refusal import Refusal, Refused
@@ -90,7 +91,7 @@ def _retitles(row: ContentRow, known: Mapping[str, _Known]) -> bool:
 
 
 async def _known(transaction: Transaction, ids: Sequence[str]) -> dict[str, _Known]:
-    found = select(Content).where(col(Content.content_id).in_(ids))
+    found = select(Content).where(among(col(Content.content_id), ids))
     return {
         row.content_id: (
             ContentItem(row.content_id, tuple(row.rightsholders), ContentStatus(row.status)),

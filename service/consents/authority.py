@@ -10,7 +10,6 @@ from service.catalog.artists import require_artist
 from service.db.engine import ReadSession
 from service.db.tables import Artist, Consent, Delegate
 from service.domain.consent import Answer, Scope
-from service.domain.instant import Instant
 from service.domain.refusal import RefusalKind, Refused, refuse
 
 
@@ -67,9 +66,7 @@ def stranger() -> Refused:
     )
 
 
-async def permits_more(
-    session: ReadSession, artist: Artist, answer: Answer, scope: Scope, now: Instant
-) -> bool:
+async def permits_more(session: ReadSession, artist: Artist, answer: Answer, scope: Scope) -> bool:
     """Tell whether the statement can only widen what is permitted: a yes, or taking back a no."""
     if answer is not Answer.INHERIT:
         return answer is Answer.OPT_IN
@@ -87,5 +84,5 @@ async def permits_more(
     current = (await session.execute(said)).scalar_one_or_none()
     if current is None or current.answer == Answer.INHERIT:
         return False
-    expired = current.expires_at is not None and current.expires_at <= now
-    return current.answer == Answer.OPT_OUT or expired
+    # A yes that expires is a no from then on (R4): taking it back takes that no back as well.
+    return current.answer == Answer.OPT_OUT or current.expires_at is not None

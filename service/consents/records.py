@@ -72,7 +72,7 @@ async def _authority(
 ) -> ActingAs:
     acting_as, covers_yes = await role_of(transaction.session, actor, artist)
     if not covers_yes and await permits_more(
-        transaction.session, artist, statement.answer, statement.scope, transaction.now
+        transaction.session, artist, statement.answer, statement.scope
     ):
         raise refuse(
             "answer",
@@ -117,16 +117,22 @@ def _refuse_repeated(shown: Sequence[Shown]) -> list[Refusal]:
 
 
 def _refuse_words(shown: Sequence[Shown], latest: Sequence[PolicyVersion]) -> list[Refusal]:
-    words = {version.use: {digest for _, digest in version.texts} for version in latest}
+    texts = {version.use: version.texts for version in latest}
     return [
         Refusal(
             f"shown.{one.use}",
             "other_words_shown",
-            "the words that were shown are none of this version's texts",
+            "the words that were shown are not this version's text in this locale",
         )
         for one in shown
-        if one.text_sha256 is not None and one.text_sha256 not in words.get(one.use, set())
+        if one.text_sha256 is not None and not _among_texts(one, texts.get(one.use, frozenset()))
     ]
+
+
+def _among_texts(shown: Shown, texts: frozenset[tuple[str, str]]) -> bool:
+    return any(
+        digest == shown.text_sha256 and shown.locale in {None, locale} for locale, digest in texts
+    )
 
 
 def _named(scope: Scope, latest: Sequence[PolicyVersion]) -> Json:

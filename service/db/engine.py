@@ -1,8 +1,10 @@
 """Connections: read sessions and write sessions are different types."""
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from functools import partial
+from typing import Final, Self
 
 import asyncpg
 from sqlalchemy import make_url, text
@@ -35,13 +37,58 @@ def plain_url(url: str) -> str:
     return parsed.render_as_string(hide_password=False)
 
 
-async def connect(url: str, *, writable: bool = False) -> asyncpg.Connection:
+LOCALLY_ONLY: Final = "01000"
+"""The warning that a commit may not have reached the standby that it should have waited for."""
+
+_SERVER_SETTINGS: Final = {
+    "application_name": "fermata",
+    # Whoever stops in the middle of a transaction, holding the head row, must not stop everybody.
+    "idle_in_transaction_session_timeout": "15s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+_DURABLE: Final = """
+SELECT set_config('synchronous_commit', 'on', false)
+WHERE current_setting('synchronous_commit') = 'off'
+"""
+_SILENCE: Final = {
+    "TCP_KEEPIDLE": 10,
+    "TCP_KEEPINTVL": 5,
+    "TCP_KEEPCNT": 3,
+    "TCP_USER_TIMEOUT": 25_000,
+}
+
+
+async def connect(
+    url: str, *, writable: bool = False, command_timeout: float | None = None
+) -> asyncpg.Connection:
     """Open one plain connection, for the paths that touch no table model.
 
-    `writable` insists on the primary: a standby may be behind what was acknowledged.
+    `writable` insists on the primary: a standby may be behind what was acknowledged. A commit on it
+    is durable whatever the role's default says. `command_timeout` in seconds bounds each statement;
+    a peer that falls silent is noticed by the operating system.
     """
-    target = "read-write" if writable else "any"
-    return await asyncpg.connect(plain_url(url), timeout=10, target_session_attrs=target)
+    connection = await asyncpg.connect(
+        plain_url(url),
+        timeout=10,
+        command_timeout=command_timeout,
+        target_session_attrs="read-write" if writable else "any",
+        server_settings=_SERVER_SETTINGS,
+    )
+    _notice_silence(connection)
+    await connection.execute(_DURABLE)
+    return connection
+
+
+def _notice_silence(connection: asyncpg.Connection) -> None:
+    # asyncpg shows its socket nowhere else.
+    peer = connection._transport.get_extra_info("socket")  # noqa: SLF001
+    if peer is not None and peer.family != socket.AF_UNIX:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in _SILENCE.items():
+            if hasattr(socket, name):  # not every system has each of them
+                peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 class Database:
@@ -51,7 +98,12 @@ class Database:
         """Take the address; nothing connects before it is needed."""
         self.url = url
         self._engine: AsyncEngine = create_async_engine(
-            async_url(url), pool_size=pool_size, max_overflow=5, pool_pre_ping=True
+            "postgresql+asyncpg://",
+            async_creator=partial(connect, url, writable=True),
+            pool_size=pool_size,
+            max_overflow=5,
+            pool_pre_ping=True,
+            hide_parameters=True,  # an error must not carry what an artist said into a log
         )
 
     async def __aenter__(self) -> Self:

@@ -1,7 +1,8 @@
 """Every table. The ledger is the truth; all others are derived from it or serve it.
 
-Artists appear by their `subject`, a random reference; the platform's own id stands in `artists`
-alone, so that erasing it there erases it everywhere.
+Artists appear by their `subject`, a random reference; the platform's own id stands in `artists`.
+What else holds it has the subject beside it, so that erasure finds it: an artist's own consents and
+delegates, and the answers kept for idempotency keys.
 """
 
 from typing import Any, ClassVar
@@ -104,6 +105,16 @@ class Subject(Table, table=True):
 
     subject: str = _text(primary_key=True)
     wrapped_key: bytes = Field(sa_type=LargeBinary, nullable=False)
+
+
+class KeyCheck(Table, table=True):
+    """What tells the key encryption key this database was written with from any other."""
+
+    __tablename__ = "key_check"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"), {"schema": PRIVATE})
+
+    id: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    fingerprint: bytes = Field(sa_type=LargeBinary, nullable=False)
 
 
 class EventDetail(Table, table=True):
@@ -289,7 +300,10 @@ class Bounce(Table, table=True):
 
 
 class IdempotencyKey(Table, table=True):
-    """The answer one client got for one key, so that a repeated write is answered, not redone."""
+    """The answer one client got for one key, so that a repeated write is answered, not redone.
+
+    `client` is a digest. `subject` names the artist whom the answer speaks of, if it does.
+    """
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (PrimaryKeyConstraint("client", "key"),)
@@ -297,6 +311,7 @@ class IdempotencyKey(Table, table=True):
     client: str = _text(nullable=False)
     key: str = _text(nullable=False)
     fingerprint: bytes = Field(sa_type=LargeBinary, nullable=False)
+    subject: str | None = _text(index=True)
     answer: dict[str, Any] = Field(sa_type=JSONB, nullable=False)
     recorded_at: int = _instant(nullable=False)
 

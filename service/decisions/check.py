@@ -19,8 +19,16 @@ from service.domain.assessment import Reason
 from service.domain.decision import Decision, Query, decide
 from service.domain.history import History
 from service.domain.instant import SECOND, Duration, Instant, format_instant
+from service.domain.refusal import refuse
 from service.ledger.events import Json
 from service.ledger.head import HeadReader
+from service.ledger.ledger_clock import ClocksDisagree
+
+MOST_ASKED: Final = 50_000
+"""Rightsholders whose answers one check may take: well under a second, even when none is kept."""
+
+MOST_EXPLAINED: Final = 12_000
+"""Likewise where each is explained as well."""
 
 _FRESH_CLOCK: Final = 10 * SECOND
 """A weaker consistency may judge by a clock read this long ago; older ones are read anew."""
@@ -46,10 +54,6 @@ class MaxStaleness:
 
 
 Consistency: TypeAlias = Strong | AtLeast | MaxStaleness
-
-
-class ClocksDisagree(Exception):  # noqa: N818 - names what was found
-    """The ledger's and this machine's clocks are too far apart to permit anything by window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +131,23 @@ class Checker:
     async def answer(self, check: Check, caller: Caller) -> Answer:
         """Answer a check; when this returns, the decision is durable.
 
-        Raises HeadUnknown, NotThereYet, LedgerBroken, ClocksDisagree or LogUnavailable where the
-        service cannot know: the caller then has no permit.
+        Raises Refused where it asks too much; HeadUnknown, NotThereYet, LedgerBroken,
+        ClocksDisagree or LogUnavailable where the service cannot know. The caller then has no
+        permit.
         """
+        self._refuse_too_much(check)
         moment = await self._moment(check)
         answer = self._evaluate(check, moment)
         self._trust_windows(answer, moment)
         await self._log.record(await self._row(answer, caller))
         return answer
+
+    def _refuse_too_much(self, check: Check) -> None:
+        """Raise Refused for a question whose answer would keep everybody else waiting."""
+        most = MOST_EXPLAINED if check.explain else MOST_ASKED
+        if check.content is not None and self._index.rightsholders(check.content) > most:
+            message = f"this content has more than {most:,} rightsholders to ask: send it in parts"
+            raise refuse("content", "too_many_rightsholders", message)
 
     async def _moment(self, check: Check) -> _Moment:
         now = await self._arrive(check.consistency)
@@ -205,17 +218,21 @@ class Checker:
         )
 
     def _trust_windows(self, answer: Answer, moment: _Moment) -> None:
-        """Refuse to permit by window while nobody knows what time it is (section 4, one clock)."""
+        """Refuse to permit by time while nobody knows what time it is (section 4, one clock).
+
+        Time decides where a window has closed, and where a yes will expire.
+        """
         check = answer.check
         if self._heads.time().agrees or check.at is not None:
             return
         asked = check.content or check.artists or ()
         for one, decision in zip(asked, answer.decisions, strict=True):
-            if decision.permitted and self._rests_on_a_window(self._query(check, one), moment):
+            ends = decision.interval.end is not None
+            if decision.permitted and (ends or self._by_window(self._query(check, one), moment)):
                 message = "the ledger's and this replica's clocks disagree; no window is trusted"
                 raise ClocksDisagree(message)
 
-    def _rests_on_a_window(self, query: Query, moment: _Moment) -> bool:
+    def _by_window(self, query: Query, moment: _Moment) -> bool:
         """Tell whether any rightsholder's part is by window: the reason is the first one's only."""
         why = explain(moment.history, query, moment.instant, self._index.artist_id)
         return any(one.reason is Reason.WINDOW_CLOSED for one in why.rightsholders)

@@ -19,7 +19,8 @@ from service.ledger.vault import Vault
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE: Final = 500
+_AT_ONCE: Final = 100
+_PATIENCE_SECONDS: Final = 10
 _HEAD = "SELECT size, stack FROM ledger_head"
 _PASSING: Final = (
     HeadUnknown,
@@ -27,6 +28,7 @@ _PASSING: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    TimeoutError,
 )
 """What goes away when the database is back, or is the primary again."""
 _NAMES = "SELECT subject, artist_id FROM artists WHERE revision = $1 AND artist_id IS NOT NULL"
@@ -137,7 +139,9 @@ class Follower:
 
     async def _fetch(self, head: int) -> None:
         if self._connection is None:
-            self._connection = await connect(self._url, writable=True)
+            self._connection = await connect(
+                self._url, writable=True, command_timeout=_PATIENCE_SECONDS
+            )
         after = self._index.revision
         events = await tail(self._connection, self._vault, after, limit=_AT_ONCE)
         if not events:

@@ -4,7 +4,7 @@ What the rules say about one artist and one column does not change until somethi
 is worked out once and kept until an event touches it (R9).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from service.domain.decision import Decision, Query, Span, artist_spans, decide
@@ -21,7 +21,8 @@ from service.domain.merkle import CompactRange
 from service.ledger.events import StoredEvent
 from service.ledger.facts import fact_of
 
-ColumnKey: TypeAlias = tuple[str, str]
+ColumnKey: TypeAlias = tuple[str, str, int]
+"""Use, recipient, and the least policy version that counts."""
 _Kept: TypeAlias = dict[str, dict[str | None, tuple[Span, ...]]]
 
 
@@ -72,16 +73,23 @@ class Index:
 
     def _spans(self, history: History, query: Query, artist: str) -> tuple[Span, ...]:
         known = history.artists.get(artist)
-        if known is None or query.min_version > 1 or not self._listed(query.use, query.recipient):
+        if known is None or not self._listed(query.use, query.recipient):
             return artist_spans(history, query, artist)
-        column = self._kept.setdefault((query.use, query.recipient), {})
-        # Content matters only to an artist who has spoken of one.
-        content = query.content if known.speaks_of_content else None
+        # Every version beyond the latest is as far away as the next.
+        least = min(query.min_version, len(history.versions[query.use]) + 1)
+        column = self._kept.setdefault((query.use, query.recipient, least), {})
+        # A content matters only to an artist who has spoken of it.
+        content = query.content if known.speaks_of(query.content) else None
         kept = column.setdefault(artist, {})
         spans = kept.get(content)
         if spans is None:
             spans = kept[content] = artist_spans(history, query, artist)
         return spans
+
+    def rightsholders(self, content: Sequence[str]) -> int:
+        """Return how many artists' answers a question about this content takes."""
+        known = self.history.content
+        return sum(len(known[one][0].rightsholders) for one in content if one in known)
 
     def _listed(self, use: str, recipient: str) -> bool:
         """Tell whether the column exists: callers can make up recipients without end."""

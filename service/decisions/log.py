@@ -3,12 +3,12 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import asyncpg
 import msgspec
 
-from service.db.engine import connect
+from service.db.engine import LOCALLY_ONLY, connect
 from service.domain.instant import Instant, to_datetime
 from service.ledger.events import Json
 
@@ -59,9 +59,11 @@ class LoggedDecision:
 class DecisionLog:
     """Writes decisions in groups: one commit serves all that wait at that moment."""
 
-    def __init__(self, url: str) -> None:
-        """Take the database's address."""
+    def __init__(self, url: str, *, timeout: float) -> None:
+        """Take the database's address; `timeout` in seconds bounds every write."""
         self._url = url
+        self._timeout = timeout
+        self._unconfirmed = False
         self._queue: asyncio.Queue[tuple[LoggedDecision, asyncio.Future[None]]] = asyncio.Queue()
         self._connection: asyncpg.Connection | None = None
         self._task: asyncio.Task[None] | None = None
@@ -90,6 +92,17 @@ class DecisionLog:
         self._queue.put_nowait((decision, durable))
         await durable
 
+    async def require_writable(self) -> None:
+        """Return if the log's database answers. Raises LogUnavailable."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                await (self._connection or await self._connect()).fetchval("SELECT 1")
+        except asyncpg.InterfaceError:
+            return  # a group is being written at this moment
+        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+            message = "the decision log cannot be reached"
+            raise LogUnavailable(message) from error
+
     async def _run(self) -> None:
         while True:
             group = [await self._queue.get()]
@@ -104,20 +117,33 @@ class DecisionLog:
             except Exception as error:  # noqa: BLE001 - whatever it was, it is not durable
                 await self._disconnect()
                 for _, durable in group:
-                    _fail(durable, f"the decision could not be logged: {error}")
+                    _fail(durable, "the decision could not be logged", error)
             else:
                 for _, durable in group:
                     if not durable.done():
                         durable.set_result(None)
 
     async def _write(self, decisions: list[LoggedDecision]) -> None:
-        if self._connection is None:
-            self._connection = await connect(self._url, writable=True)
-            await self._connection.set_type_codec(
-                "jsonb", encoder=str, decoder=str, schema="pg_catalog", format="text"
-            )
-        async with self._connection.transaction():
-            await self._connection.executemany(_INSERT, [d.as_record() for d in decisions])
+        async with asyncio.timeout(self._timeout):
+            connection = self._connection or await self._connect()
+            self._unconfirmed = False
+            async with connection.transaction():
+                await connection.executemany(_INSERT, [d.as_record() for d in decisions])
+        if self._unconfirmed:
+            message = "the standby has not confirmed the decisions"
+            raise LogUnavailable(message)
+
+    async def _connect(self) -> asyncpg.Connection:
+        connection = self._connection = await connect(self._url, writable=True)
+        await connection.set_type_codec(
+            "jsonb", encoder=str, decoder=str, schema="pg_catalog", format="text"
+        )
+        connection.add_log_listener(self._heed)
+        return connection
+
+    def _heed(self, _connection: object, message: Any) -> None:
+        """Take "committed locally, but might not have been replicated" for what it is."""
+        self._unconfirmed = self._unconfirmed or message.sqlstate == LOCALLY_ONLY
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
@@ -131,6 +157,8 @@ _INSERT = (
 )
 
 
-def _fail(durable: asyncio.Future[None], message: str) -> None:
+def _fail(durable: asyncio.Future[None], message: str, cause: BaseException | None = None) -> None:
     if not durable.done():
-        durable.set_exception(LogUnavailable(message))
+        failure = LogUnavailable(message)
+        failure.__cause__ = cause
+        durable.set_exception(failure)

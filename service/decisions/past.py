@@ -7,6 +7,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import col
 
+from service.db.among import among
 from service.db.engine import ReadSession
 from service.db.tables import Artist as ArtistRow
 from service.db.tables import Consent, ContentHistory, Delivery, LedgerEvent, Notice
@@ -56,7 +57,7 @@ async def _content(
 ) -> dict[str, tuple[ContentItem, Instant]]:
     newest = (
         select(ContentHistory)
-        .where(col(ContentHistory.content_id).in_(ids), col(ContentHistory.revision) <= revision)
+        .where(among(col(ContentHistory.content_id), ids), col(ContentHistory.revision) <= revision)
         .ext(distinct_on(col(ContentHistory.content_id)))
         .order_by(col(ContentHistory.content_id), col(ContentHistory.revision).desc())
     )
@@ -73,7 +74,7 @@ async def _artists(
     session: ReadSession, revision: int, subjects: Sequence[str]
 ) -> dict[str, Artist]:
     registered = select(ArtistRow).where(
-        col(ArtistRow.subject).in_(subjects),
+        among(col(ArtistRow.subject), subjects),
         col(ArtistRow.revision) <= revision,
     )
     artists = {
@@ -88,13 +89,13 @@ async def _artists(
 async def _add_records(session: ReadSession, revision: int, artists: dict[str, Artist]) -> None:
     said = (
         select(Consent)
-        .where(col(Consent.subject).in_(artists), col(Consent.revision) <= revision)
+        .where(among(col(Consent.subject), artists), col(Consent.revision) <= revision)
         .order_by(col(Consent.revision))
     )
     for row in (await session.execute(said)).scalars():
         scope = Scope(row.use, row.content, row.recipient)
-        artists[row.subject].records[scope] = ConsentRecord(
-            row.revision, row.recorded_at, Answer(row.answer), scope, row.expires_at
+        artists[row.subject].say(
+            ConsentRecord(row.revision, row.recorded_at, Answer(row.answer), scope, row.expires_at)
         )
 
 
@@ -107,7 +108,7 @@ async def _add_deliveries(session: ReadSession, revision: int, artists: dict[str
             col(Delivery.delivered_at),
         )
         .join(Notice, col(Notice.notice_id) == col(Delivery.notice_id))
-        .where(col(Delivery.subject).in_(artists), col(Delivery.revision) <= revision)
+        .where(among(col(Delivery.subject), artists), col(Delivery.revision) <= revision)
     )
     for subject, use, version, delivered_at in await session.execute(delivered):
         artists[subject].delivered.setdefault(use, {})[version] = delivered_at

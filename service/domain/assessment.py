@@ -124,7 +124,7 @@ class Column:
         self._bound = binding_instants(versions, recipient, artist.registered_at, self._delivered)
         self._reigns = reigns(self._bound)
         self._records = sorted(
-            (r for s, r in artist.records.items() if s.covers(use, content, recipient)),
+            (r for r in artist.said_of(content) if r.scope.covers(use, content, recipient)),
             key=lambda record: record.revision,
         )
 

@@ -1,5 +1,6 @@
 """History: the state that a prefix of the ledger adds up to."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import singledispatchmethod
 from types import MappingProxyType
@@ -33,16 +34,29 @@ class Artist:
     registered_at: Instant
     erased: bool = False
     records: dict[Scope, ConsentRecord] = field(default_factory=dict)
+    _of_content: dict[str, dict[Scope, ConsentRecord]] = field(default_factory=dict)
+    _of_all: dict[Scope, ConsentRecord] = field(default_factory=dict)
     delivered: dict[str, dict[int, Instant]] = field(default_factory=dict)
 
     def deliveries(self, use: str) -> "MappingProxyType[int, Instant] | dict[int, Instant]":
         """Return the recording instants of this use's deliveries, by version."""
         return self.delivered.get(use, _NO_DELIVERIES)
 
-    @property
-    def speaks_of_content(self) -> bool:
-        """Whether any record is about one content rather than all."""
-        return any(scope.content is not None for scope in self.records)
+    def say(self, record: ConsentRecord) -> None:
+        """Put the record in the place of the older one at exactly its scope (R3)."""
+        content = record.scope.content
+        place = self._of_all if content is None else self._of_content.setdefault(content, {})
+        place[record.scope] = self.records[record.scope] = record
+
+    def speaks_of(self, content: str | None) -> bool:
+        """Tell whether any record is about this one content."""
+        return content in self._of_content
+
+    def said_of(self, content: str | None) -> Iterator[ConsentRecord]:
+        """Return the records about all content, and those about this one."""
+        yield from self._of_all.values()
+        if content is not None:
+            yield from self._of_content.get(content, {}).values()
 
 
 class History:
@@ -135,4 +149,4 @@ class History:
         record = ConsentRecord(
             self.revision, self.recorded_at, Answer(fact.answer), fact.scope, fact.expires_at
         )
-        self.artists[fact.artist].records[fact.scope] = record
+        self.artists[fact.artist].say(record)

@@ -17,10 +17,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import col
 
-from service.db.engine import Database, write_session
+from service.db.engine import LOCALLY_ONLY, Database, write_session
 from service.db.tables import IdempotencyKey
 from service.domain.refusal import RefusalKind, Refused, refuse
 from service.ledger.events import Json
+from service.ledger.ledger_clock import LedgerClock
 from service.ledger.transaction import Transaction, lock_head
 from service.ledger.vault import RandomBytes, Vault
 
@@ -33,7 +34,11 @@ It raises Refused before it has written anything, or not at all.
 """
 
 LARGEST_GROUP: Final = 500
-_LOCALLY_ONLY = "01000"
+PATIENCE_SECONDS: Final = 20
+"""How long one group may take before its connection is given up.
+
+The connection is dropped, never cancelled: a cancelled COMMIT that waits for a standby succeeds.
+"""
 
 
 class OutcomeUnknown(Exception):  # noqa: N818 - neither success nor failure
@@ -88,6 +93,7 @@ class Appender:
         database: Database,
         vault: Vault,
         random_bytes: RandomBytes,
+        clock: LedgerClock,
         *,
         on_commit: Callable[[], None] = lambda: None,
     ) -> None:
@@ -95,11 +101,13 @@ class Appender:
         self._database = database
         self._vault = vault
         self._random = random_bytes
+        self._clock = clock
         self._on_commit = on_commit
         self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
         self._connection: AsyncConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._unconfirmed = asyncio.Event()
+        self._give_up: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> Self:
         """Start the committer."""
@@ -120,15 +128,24 @@ class Appender:
         """Do a write; when this returns it is durable, and later strong checks see it.
 
         Raises Refused where the write does, and where the claim's key was used for another
-        request; OutcomeUnknown where the connection broke around the commit; AppenderDown where
-        no write can be taken.
+        request; OutcomeUnknown where the connection broke around the commit; ClocksDisagree where
+        the time is not known; AppenderDown where no write can be taken.
         """
+        self.require_running()
+        answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        self._queue.put_nowait(_Queued(write, claim, answer))
+        try:
+            async with asyncio.timeout(2 * PATIENCE_SECONDS):
+                return await answer
+        except TimeoutError:
+            message = "the database has not answered in time: the write may or may not happen"
+            raise OutcomeUnknown(message) from None
+
+    def require_running(self) -> None:
+        """Raise AppenderDown while no write can be taken."""
         if self._task is None or self._task.done():
             message = "writes are stopped; see the service's log for why"
             raise AppenderDown(message)
-        answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait(_Queued(write, claim, answer))
-        return await answer
 
     async def _run(self) -> None:
         while not self._unconfirmed.is_set():
@@ -174,10 +191,11 @@ class Appender:
 
     async def _commit(self, group: Sequence[_Queued]) -> list[Answered | BaseException]:
         connection = await self._connected()
+        watchdog = asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._give_up)
         sent = False
         try:
             async with write_session(connection) as session:
-                transaction = await lock_head(session, self._vault, self._random)
+                transaction = await lock_head(session, self._clock, self._vault, self._random)
                 before = transaction.revision
                 known = await _known_answers(transaction, group)
                 outcomes = [await _do(transaction, queued, known) for queued in group]
@@ -190,6 +208,8 @@ class Appender:
             # Whatever broke, even the session's own end: the commit may have happened.
             message = "the database went away while the write was being committed"
             raise OutcomeUnknown(message) from error
+        finally:
+            watchdog.cancel()
         if self._unconfirmed.is_set():
             message = "the database committed the write, but its standby has not confirmed it"
             raise OutcomeUnknown(message)
@@ -203,12 +223,13 @@ class Appender:
             raw = await self._connection.get_raw_connection()
             driver: Any = raw.driver_connection
             driver.add_log_listener(self._heed)
+            self._give_up = driver.terminate
             await self._connection.rollback()
         return self._connection
 
     def _heed(self, _connection: object, message: Any) -> None:
         """Stop on "committed locally, but might not have been replicated"."""
-        if message.sqlstate == _LOCALLY_ONLY:
+        if message.sqlstate == LOCALLY_ONLY:
             self._unconfirmed.set()
 
     async def _disconnect(self) -> None:
@@ -242,6 +263,7 @@ async def _do(transaction: Transaction, queued: _Queued, known: _Known) -> Answe
             return _replay(claim, *known[claim.client, claim.key])
         # What an earlier write of the group has read may have been rewritten past the session.
         transaction.session.expire_all()
+        transaction.subject = None
         body = await queued.write(transaction)
     except Refused as refused:
         if transaction.revision > before:
@@ -255,6 +277,7 @@ async def _do(transaction: Transaction, queued: _Queued, known: _Known) -> Answe
                 key=claim.key,
                 fingerprint=claim.fingerprint,
                 answer=body,
+                subject=transaction.subject,
                 recorded_at=transaction.now,
             )
         )

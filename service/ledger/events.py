@@ -44,7 +44,8 @@ class NewEvent:
 
     `public` stands in the leaf in clear. `rows` of a bulk event are kept beside it and stand in
     the leaf as their number and digest. `details` are what an artist said: they are sealed under
-    the key of `subject` and stand in the leaf as a commitment.
+    the key of `subject` and stand in the leaf as a commitment. `timeless` says that only the order
+    of the event matters, so that it can be recorded while nobody knows what time it is.
     """
 
     kind: Kind
@@ -52,6 +53,7 @@ class NewEvent:
     rows: Sequence[Json] | None = None
     subject: str | None = None
     details: Json | None = None
+    timeless: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,7 @@ def consent_event(fact: ConsentRecorded, evidence: Json) -> NewEvent:
             "expires_at": expires_at,
             "evidence": evidence,
         },
+        timeless=fact.answer is Answer.OPT_OUT,
     )
 
 

@@ -9,6 +9,7 @@ import asyncpg
 from service.clock import Clock
 from service.db.engine import connect
 from service.domain.instant import Duration, Instant, to_instant
+from service.ledger.ledger_clock import LedgerClock
 
 _HEAD = "SELECT size, recorded_at, clock_timestamp() FROM ledger_head"
 
@@ -52,11 +53,12 @@ class HeadReader:
         self._url = url
         self._clock = clock
         self._timeout = timeout
-        self._max_disagreement = max_disagreement
+        self.ledger_clock = LedgerClock(clock, max_disagreement)
+        """Whether the database's clock is to be believed."""
         self._connection: asyncpg.Connection | None = None
         self._waiting: asyncio.Future[Head] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._learnt: tuple[Head, int, Instant] | None = None
+        self._learnt: tuple[Head, int] | None = None
 
     async def read(self) -> Head:
         """Return a head learnt after this call started. Raises HeadUnknown."""
@@ -71,10 +73,9 @@ class HeadReader:
         if self._learnt is None:
             message = "the ledger's clock has not been read yet"
             raise HeadUnknown(message)
-        head, monotonic, wall = self._learnt
+        head, monotonic = self._learnt
         age = self._clock.monotonic() - monotonic
-        apart = abs(head.now - wall)
-        return LedgerTime(head.now + age, apart <= self._max_disagreement, age)
+        return LedgerTime(head.now + age, self.ledger_clock.agrees, age)
 
     async def close(self) -> None:
         """Give up the connection; whoever still waits for a head is told that there is none."""
@@ -109,12 +110,23 @@ class HeadReader:
         if row is None:
             message = "the ledger has no head: run `fermata migrate`"
             raise HeadUnknown(message)
-        # A backward step of the database's clock must not undo what is already recorded.
-        now = max(to_instant(row[2]), to_instant(row[1]))
-        head = Head(row[0], now)
+        head = Head(row[0], self._judge(said=to_instant(row[2]), recorded_at=to_instant(row[1])))
         # Counted from the answer on: no window ends at an instant in the ledger's future.
-        self._learnt = (head, self._clock.monotonic(), self._clock.now())
+        self._learnt = (head, self._clock.monotonic())
         return head
+
+    def _judge(self, *, said: Instant, recorded_at: Instant) -> Instant:
+        """Return the ledger's time: what its clock says, unless that cannot be believed.
+
+        Time that was given once is never taken back, nor what is recorded undone by a clock that
+        steps back. While the clock is not believed, time runs on from when it was.
+        """
+        before = self._learnt
+        if self.ledger_clock.observe(said):
+            return max(said, recorded_at, before[0].now if before else said)
+        if before is None:
+            return max(said, recorded_at)
+        return max(recorded_at, before[0].now + self._clock.monotonic() - before[1])
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

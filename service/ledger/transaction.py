@@ -21,6 +21,7 @@ from service.ledger.events import (
     digest,
     leaf_bytes,
 )
+from service.ledger.ledger_clock import ClocksDisagree, LedgerClock
 from service.ledger.vault import NewSubject, RandomBytes, Vault
 
 NONCE_SIZE = 16
@@ -46,11 +47,15 @@ class Transaction:
         self,
         session: WriteSession,
         head: LedgerHead,
-        now: Instant,
+        now: Instant | None,
         vault: Vault,
         random: RandomBytes,
     ) -> None:
-        """Start at the locked head; `now` is the ledger's clock, read after the lock was held."""
+        """Start at the locked head.
+
+        `now` is the ledger's clock, read after the lock was held, or None where it cannot be
+        believed.
+        """
         self.session = session
         self._range = CompactRange.from_bytes(head.size, head.stack)
         self._last = head.recorded_at
@@ -58,11 +63,13 @@ class Transaction:
         self._vault = vault
         self._random = random
         self._rows = _Rows()
+        self.subject: str | None = None
+        """The artist whom the last recorded event speaks of alone, if it does."""
 
     @property
     def now(self) -> Instant:
         """The ledger's time for the next event: later than every event before it."""
-        return max(self._now, self._last + 1)
+        return max(self._now or 0, self._last + 1)
 
     @property
     def revision(self) -> int:
@@ -92,8 +99,13 @@ class Transaction:
         """Give the event the next revision and the ledger's time.
 
         The caller writes what it derives from the event in the same session. Raises ValueError
-        where the leaf would be too long.
+        where the leaf would be too long, ClocksDisagree where the clock cannot be believed and the
+        event's time means something.
         """
+        if self._now is None and not event.timeless:
+            raise ClocksDisagree(
+                "the database's clock is not believed: nothing but a no is recorded"
+            )
         recorded = Recorded(self._range.size + 1, self.now)
         nonce = self._random(NONCE_SIZE)
         body = None if event.rows is None else batch_body(event.rows)
@@ -108,6 +120,7 @@ class Transaction:
         leaf_hash = merkle.leaf_hash(leaf)
         self._range = self._range.append(leaf_hash)
         self._last = recorded.recorded_at
+        self.subject = event.subject
         self._rows.ledger.append(
             {
                 "revision": recorded.revision,
@@ -164,12 +177,15 @@ def require_opened(transaction: Transaction) -> None:
         )
 
 
-async def lock_head(session: WriteSession, vault: Vault, random: RandomBytes) -> Transaction:
+async def lock_head(
+    session: WriteSession, clock: LedgerClock, vault: Vault, random: RandomBytes
+) -> Transaction:
     """Take the head row's lock and start a transaction there.
 
     The clock is read in a statement of its own: in the locking one it would be read before the
     wait for the lock.
     """
     head = (await session.execute(select(LedgerHead).with_for_update())).scalar_one()
-    now = (await session.execute(select(func.clock_timestamp(type_=InstantType())))).scalar_one()
+    said = (await session.execute(select(func.clock_timestamp(type_=InstantType())))).scalar_one()
+    now = said if clock.observe(said) else None
     return Transaction(session, head, now, vault, random)

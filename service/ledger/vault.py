@@ -24,6 +24,7 @@ RandomBytes = Callable[[int], bytes]
 _KEY_SIZE = 32
 _SUBJECT_SIZE = 16
 _GCM_NONCE_SIZE = 12
+_KNOWN = b"fermata key check".ljust(_KEY_SIZE, b"\0")
 
 
 class CommitmentBroken(Exception):  # noqa: N818 - names what was found
@@ -53,6 +54,10 @@ class Vault:
         """Take the 32-byte key encryption key and a source of random bytes."""
         self._kek = key_encryption_key
         self._random = random_bytes
+
+    def fingerprint(self) -> bytes:
+        """Return what tells this key encryption key from any other, without telling it."""
+        return aes_key_wrap(self._kek, _KNOWN)
 
     def new_subject(self) -> NewSubject:
         """Make a reference that says nothing about the artist, and a key of their own."""

@@ -8,6 +8,7 @@ from sqlalchemy import func, insert, select
 from sqlmodel import col
 
 from service.catalog.artists import refuse_repeated, subjects_of
+from service.db.among import among
 from service.db.engine import ReadSession
 from service.db.tables import Bounce, Delivery, Notice, Policy
 from service.domain.instant import Instant, format_instant
@@ -75,8 +76,10 @@ def record_deliveries(notice_id: str, rows: Sequence[DeliveryRow]) -> Write:
         refuse_repeated("deliveries", [row.artist_id for row in rows])
         notice = await require_notice(session, notice_id)
         subjects = await _known_artists(session, rows)
-        told = await _told(session, notice_id, list(subjects.values()))
-        fresh = [row for row in rows if subjects[row.artist_id] not in told]
+        told = await _reported(session, Delivery, notice_id, list(subjects.values()))
+        bounced = await _reported(session, Bounce, notice_id, list(subjects.values()))
+        known = {Outcome.DELIVERED: told, Outcome.BOUNCED: told | bounced}
+        fresh = [row for row in rows if subjects[row.artist_id] not in known[row.outcome]]
         if fresh:
             await _record(transaction, notice, fresh, subjects)
         delivered = sum(row.outcome is Outcome.DELIVERED for row in fresh)
@@ -84,7 +87,7 @@ def record_deliveries(notice_id: str, rows: Sequence[DeliveryRow]) -> Write:
             "notice": notice_id,
             "delivered": delivered,
             "bounced": len(fresh) - delivered,
-            "already_delivered": len(rows) - len(fresh),
+            "already_known": len(rows) - len(fresh),
             "revision": transaction.revision,
         }
 
@@ -103,13 +106,17 @@ async def _known_artists(session: ReadSession, rows: Sequence[DeliveryRow]) -> d
     return subjects
 
 
-async def _told(session: ReadSession, notice_id: str, subjects: Sequence[str]) -> set[str]:
-    """Return who has the notice already: a later bounce or repetition changes nothing for them."""
-    delivered = select(col(Delivery.subject)).where(
-        col(Delivery.notice_id) == notice_id,
-        col(Delivery.subject).in_(subjects),
+async def _reported(
+    session: ReadSession,
+    table: type[Delivery | Bounce],
+    notice_id: str,
+    subjects: Sequence[str],
+) -> set[str]:
+    """Return for whom this outcome is known: reporting it again changes nothing."""
+    reported = select(col(table.subject)).where(
+        col(table.notice_id) == notice_id, among(col(table.subject), subjects)
     )
-    return set((await session.execute(delivered)).scalars())
+    return set((await session.execute(reported)).scalars())
 
 
 async def _record(

@@ -62,8 +62,11 @@ def notice_id(use: str, version: int) -> str:
     return f"{use}:{version}"
 
 
-async def admit(session: ReadSession, draft: PolicyDraft) -> Admitted:
-    """Hold a draft against the rules as they stand. Raises Refused with every reason."""
+async def admit(session: ReadSession, draft: PolicyDraft, *, after: int | None = None) -> Admitted:
+    """Hold a draft against the rules as they stand. Raises Refused with every reason.
+
+    `after` insists on the version it follows.
+    """
     charter = await require_charter(session)
     known = await load_versions(session)
     conflict = uses.leaf_conflict(draft.use, known)
@@ -77,6 +80,13 @@ async def admit(session: ReadSession, draft: PolicyDraft) -> Admitted:
     launch = (await session.execute(select(col(Artist.subject)).limit(1))).first() is None
     texts = text_hashes(draft.texts)
     earlier = known.get(draft.use, [])
+    if after is not None and after != len(earlier):
+        raise refuse(
+            "after",
+            "other_version_published",
+            f"the latest version is {len(earlier)}: look at it and try again",
+            RefusalKind.CONFLICT,
+        )
     refusals = refuse_policy(
         draft, texts, earlier, launch=launch, min_notice_period=charter.min_notice_period
     )
@@ -107,14 +117,7 @@ def publish_policy(draft: PolicyDraft, *, after: int | None = None) -> Write:
     """Publish the draft as the next version; `after` insists on the version it follows."""
 
     async def write(transaction: Transaction) -> Json:
-        admitted = await admit(transaction.session, draft)
-        if after is not None and after != len(admitted.earlier):
-            raise refuse(
-                "after",
-                "other_version_published",
-                f"the latest version is {len(admitted.earlier)}: look at it and try again",
-                RefusalKind.CONFLICT,
-            )
+        admitted = await admit(transaction.session, draft, after=after)
         recorded = await transaction.record(policy_event(admitted.fact, admitted.number))
         version = admitted.as_version(recorded)
         await _keep(transaction, version, draft.texts)

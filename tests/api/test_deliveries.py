@@ -84,7 +84,7 @@ async def test_a_second_delivery_changes_nothing(story: Story) -> None:
         "notice": NOTICE,
         "delivered": 0,
         "bounced": 0,
-        "already_delivered": 1,
+        "already_known": 1,
         "revision": first["revision"],
     }
     assert await window(story) == before
@@ -108,7 +108,7 @@ async def test_a_bounce_after_a_delivery_stops_nothing(story: Story) -> None:
     await story.deliver(NOTICE, "ana")
     before = await window(story)
     bounced = await story.deliver(NOTICE, "ana", outcome="bounced")
-    assert (bounced["bounced"], bounced["already_delivered"]) == (0, 1)
+    assert (bounced["bounced"], bounced["already_known"]) == (0, 1)
     assert await window(story) == before
 
 
@@ -153,11 +153,11 @@ async def test_ten_thousand_are_confirmed_at_once(story: Story) -> None:
         "notice": NOTICE,
         "delivered": 5_000,
         "bounced": 5_000,
-        "already_delivered": 0,
+        "already_known": 0,
         "revision": revision + 1,
     }
     again = await story.door.done("POST", DELIVERIES, {"deliveries": rows}, by=PLATFORM)
-    assert (again["bounced"], again["already_delivered"]) == (5_000, 5_000)
+    assert (again["bounced"], again["already_known"]) == (5_000, 5_000)
     await story.door.advance(MONTH)
     body = {"use": MUSIC, "artists": artists, "shape": "columns"}
     columns = (await story.door.done("POST", "/v1/checks", body, by=PIPELINE))["results"]

@@ -247,7 +247,6 @@ async def test_a_body_too_large_is_refused(begun: Story, ask: Callable[..., Any]
 
 async def test_a_body_too_large_by_its_word_alone_is_not_read(begun: Story) -> None:
     """The first byte is not waited for."""
-
     read = []
 
     async def body() -> AsyncIterator[bytes]:

@@ -125,6 +125,7 @@ REFUSED: Final[Mapping[str, tuple[Bad, ...]]] = {
         policy(409, "not_a_leaf", use=f"{RECOMMENDATION}.deeper"),
         policy(409, "other_version_published", after=2),
         policy(422, "value_error", recipients=["partner:"]),
+        policy(422, "value_error", recipients=["partner:\0"]),
         policy(422, "too_short", texts={}),
         policy(
             422,

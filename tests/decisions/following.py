@@ -67,7 +67,7 @@ async def replica(
             Follower(url, vault(), index, heads, clock, interval=interval)
         )
         database = await stack.enter_async_context(Database(tables_url or url))
-        log = await stack.enter_async_context(DecisionLog(tables_url or url))
+        log = await stack.enter_async_context(DecisionLog(tables_url or url, timeout=timeout))
         checker = Checker(
             index=index,
             follower=follower,

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -86,8 +87,12 @@ async def kill_with_children(pid: int) -> None:
     for one in doomed:
         with contextlib.suppress(ProcessLookupError):
             os.kill(one, signal.SIGKILL)
-    while any(_runs(one) for one in doomed):
-        await asyncio.sleep(_POLL_SECONDS)
+    await asyncio.to_thread(_wait_for_the_end_of, doomed)
+
+
+def _wait_for_the_end_of(pids: list[int]) -> None:
+    while any(_runs(pid) for pid in pids):
+        time.sleep(_POLL_SECONDS)
 
 
 def _children(pid: int) -> Iterator[int]:

@@ -5,7 +5,6 @@ the revision it was told, an answered check is in the decision log.
 """
 
 import asyncio
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -40,9 +39,10 @@ class Traffic:
     """The keys of writes of which nobody knows whether they happened."""
     answered: dict[str, bool] = field(default_factory=dict)
     """Whether each answered check permitted, by its decision."""
-    refused: Counter[int] = field(default_factory=Counter)
-    """How many requests were answered with each other status."""
+    refused: int = 0
+    """How many requests were answered that nobody knows (503)."""
     _stopped: bool = False
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def begin(self) -> None:
         """Open a ledger with launch terms, an artist and a track."""
@@ -69,12 +69,16 @@ class Traffic:
             for _ in range(READERS):
                 crowd.create_task(self._keep_asking())
 
-    async def until(self, *, writes: int, checks: int) -> None:
-        """Return once this many more have been acknowledged and answered."""
+    async def until(self, *, writes: int = 0, checks: int = 0, refused: int = 0) -> None:
+        """Return once this many more have been acknowledged, answered and refused."""
         writes += len(self.acknowledged)
         checks += len(self.answered)
-        while len(self.acknowledged) < writes or len(self.answered) < checks:
-            await asyncio.sleep(0.01)
+        refused += self.refused
+        while (
+            len(self.acknowledged) < writes or len(self.answered) < checks or self.refused < refused
+        ):
+            self._news.clear()
+            await self._news.wait()
 
     def stop(self) -> None:
         """Let everybody finish what they are at."""
@@ -90,35 +94,33 @@ class Traffic:
         """Say one thing under one key, and remember what became of it."""
         answer = "opt_out" if int(key.rpartition("-")[2]) % 2 else "opt_in"
         body = {"answer": answer, "use": USE, "channel": "settings_page"}
-        try:
-            response = await self.ask("POST", "/v1/artists/ana/consents", body, who="ana", key=key)
-        except httpx2.TransportError:
+        told = await self._told("/v1/artists/ana/consents", body, who="ana", key=key)
+        if told is None:
             self.unknown.append(key)
-            await asyncio.sleep(0.01)
-            return
-        if response.is_success:
-            self.acknowledged[key] = response.json()["revision"]
-            return
-        assert response.status_code == 503, response.text
-        self.refused[response.status_code] += 1
-        self.unknown.append(key)
-        await asyncio.sleep(0.01)
+        else:
+            self.acknowledged[key] = told["revision"]
 
     async def _keep_asking(self) -> None:
+        body = {"use": USE, "content": ["t1"]}
         while not self._stopped:
-            body = {"use": USE, "content": ["t1"]}
-            try:
-                response = await self.ask("POST", "/v1/checks", body, who="pipeline")
-            except httpx2.TransportError:
-                await asyncio.sleep(0.01)
-                continue
-            if response.is_success:
-                answer = response.json()
-                self.answered[answer["decision_id"]] = answer["results"][0]["permitted"]
-                continue
-            assert response.status_code == 503, response.text
-            self.refused[response.status_code] += 1
+            told = await self._told("/v1/checks", body, who="pipeline")
+            if told is not None:
+                self.answered[told["decision_id"]] = told["results"][0]["permitted"]
+
+    async def _told(self, path: str, body: Any, *, who: str, key: str | None = None) -> Any:
+        """Return what was answered, or None where it is not known and time has to pass."""
+        try:
+            response = await self.ask("POST", path, body, who=who, key=key)
+        except httpx2.TransportError:
             await asyncio.sleep(0.01)
+            return None
+        self._news.set()
+        if response.is_success:
+            return response.json()
+        assert response.status_code == 503, response.text
+        self.refused += 1
+        await asyncio.sleep(0.01)
+        return None
 
     async def resolve(self) -> None:
         """Ask again about every write whose outcome is unknown: the same key tells."""

@@ -1,6 +1,6 @@
 """What the judge says about one result of a check, and whether the service's result agrees."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from service.domain.instant import Instant, parse_instant
@@ -41,7 +41,8 @@ def disagreement(history: History, check: Check, result: Mapping[str, Any]) -> s
     judged = answer(history, check)
     if result["permitted"] != judged.permitted:
         return f"the judge says {judged}"
-    decisive = _decisive(history, check, judged)
+    asked = _asked(history, check)
+    decisive = next((one for one in asked if one.answer == judged), None)
     if result["reason"] != judged.reason and not _other_reading(result["reason"], decisive):
         return f"the judge says {judged}"
     version = None if decisive is None else _version(decisive, result["reason"])
@@ -53,23 +54,27 @@ def disagreement(history: History, check: Check, result: Mapping[str, Any]) -> s
     return None
 
 
-def _decisive(history: History, check: Check, judged: Answer) -> Rightsholder | None:
-    """Return the first rightsholder who denies, or the first of all; None if none was asked."""
+def _asked(history: History, check: Check) -> list[Rightsholder]:
+    """Return what decides for each rightsholder who is asked at all, in the content's order."""
     events = [event for event in history["events"] if event["at"] <= check["at"]]
     judge = Judge(events, check, check["at"], lapse_is_final=True)
-    if not judge.versions:
-        return None
-    if check.get("content") is None:
-        asked = [check["artist"]]
-    else:
-        puts = [e for e in events if e["type"] == "content" and e["content"] == check["content"]]
-        asked = puts[-1]["rightsholders"] if puts else []
-    for artist in asked:
-        if judge.decide_for(artist) == judged and judge.registered_at(artist) is not None:
-            yeses = judge.valid_yeses(artist, judge.current_records(artist))
-            governing = judge.governing(artist, check["at"])
-            return Rightsholder(judged, governing, [yes.version for yes in yeses])
-    return None
+    artists = [check["artist"]] if "artist" in check else _holders(events, check["content"])
+    known = [one for one in artists if judge.registered_at(one) is not None]
+    return [_rightsholder(judge, artist) for artist in known if judge.versions]
+
+
+def _holders(events: Sequence[Mapping[str, Any]], content: str) -> list[str]:
+    puts = [e for e in events if e["type"] == "content" and e["content"] == content]
+    return puts[-1]["rightsholders"] if puts else []
+
+
+def _rightsholder(judge: Judge, artist: str) -> Rightsholder:
+    yeses = judge.valid_yeses(artist, judge.current_records(artist))
+    return Rightsholder(
+        judge.decide_for(artist),
+        judge.governing(artist, judge.now),
+        [yes.version for yes in yeses],
+    )
 
 
 def _other_reading(reason: str, decisive: Rightsholder | None) -> bool:
@@ -106,14 +111,13 @@ def _from_now_on(result: Mapping[str, Any], at: Instant) -> tuple[Instant | None
 def acting_under(history: History, check: Check, result: Mapping[str, Any]) -> str | None:
     """Return how a result under `min_policy_version` differs from what the judge says, or None.
 
-    Only permit or no permit is compared. A yes to a version before the one asked for, given by an
-    artist whom a later version with the same terms binds, is left out: the two readers differ.
+    Only permit or no permit is compared. Where a yes was said to a version before the one asked
+    for, and a later version with the same terms binds, the two readers differ: it is left out.
     """
     judged = answer(history, check)
     if result["permitted"] == judged.permitted:
         return None
+    least: int = check["min_policy_version"]
     plain = {key: value for key, value in check.items() if key != "min_policy_version"}
-    decisive = _decisive(history, plain, answer(history, plain))
-    if decisive is not None and min(decisive.yeses, default=10**9) < check["min_policy_version"]:
-        return None
-    return f"the judge says {judged}"
+    earlier = [one for one in _asked(history, plain) if min(one.yeses, default=least) < least]
+    return None if earlier else f"the judge says {judged}"

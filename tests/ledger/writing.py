@@ -8,11 +8,13 @@ from typing import Any, Final
 
 import asyncpg
 
+from service.clock import SystemClock
 from service.db.engine import Database
 from service.domain.instant import SECOND, Instant, to_instant
 from service.ledger.append import Appender, Write
 from service.ledger.events import Json
 from service.ledger.facts import use_event
+from service.ledger.ledger_clock import LedgerClock
 from service.ledger.transaction import Transaction
 from service.ledger.vault import Vault
 from service.policies.charter import open_charter
@@ -32,9 +34,10 @@ async def appending(
     url: str, *, on_commit: Callable[[], None] = lambda: None
 ) -> AsyncIterator[Appender]:
     """Run an appender with connections of its own."""
+    steady = LedgerClock(SystemClock(), 5 * SECOND)
     async with (
         Database(url, pool_size=2) as database,
-        Appender(database, vault(), os.urandom, on_commit=on_commit) as appender,
+        Appender(database, vault(), os.urandom, steady, on_commit=on_commit) as appender,
     ):
         yield appender
 

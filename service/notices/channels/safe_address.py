@@ -107,7 +107,9 @@ def read_target(url: str, rules: AddressRules) -> Target:
     For use when an endpoint is registered and again before each try: rules change.
     """
     if len(url) > LONGEST_URL or re.search(r"[\x00-\x20\x7f-\xa0\\]", url):
-        raise UnsafeAddress("a webhook's URL has no blanks or backslashes, and 2,000 characters")
+        raise UnsafeAddress(
+            "a webhook's URL has at most 2,000 characters, no blanks and no backslashes"
+        )
     try:
         parts = urlsplit(url)
         port = parts.port
