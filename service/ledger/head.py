@@ -122,7 +122,7 @@ class HeadReader:
         steps back. While the clock is not believed, time runs on from when it was.
         """
         before = self._learnt
-        if self.ledger_clock.observe(said):
+        if self.ledger_clock.observe(said, recorded_at):
             return max(said, recorded_at, before[0].now if before else said)
         if before is None:
             return max(said, recorded_at)

@@ -15,7 +15,7 @@ class ClocksDisagree(Exception):  # noqa: N818 - names what was found
 class LedgerClock:
     """Watches the database's clock in two ways that fail differently.
 
-    Against this machine's wall clock: one of the two may be wrong. Against this machine's monotonic
+    Against this machine's wall clock and the last event: one of them may be wrong. Against this machine's monotonic
     clock since the first reading: both wall clocks may have jumped together. A jump that is no
     mistake is believed after a restart.
     """
@@ -28,11 +28,14 @@ class LedgerClock:
         self.agrees = True
         """Whether the last reading was believable."""
 
-    def observe(self, said: Instant) -> bool:
-        """Take a reading of the database's clock, just made, and tell whether to believe it."""
+    def observe(self, said: Instant, recorded_at: Instant) -> bool:
+        """Take a reading of the database's clock, just made, and tell whether to believe it.
+
+        `recorded_at` is the last event's time: a clock that is far behind it has gone back.
+        """
         monotonic = self._clock.monotonic()
         first_said, first_monotonic = self._first = self._first or (said, monotonic)
-        apart = abs(said - self._clock.now())
+        apart = max(abs(said - self._clock.now()), recorded_at - said)
         jumped = abs((said - first_said) - (monotonic - first_monotonic))
         agrees = apart <= self._bound and jumped <= self._bound
         if agrees != self.agrees:

@@ -187,5 +187,5 @@ async def lock_head(
     """
     head = (await session.execute(select(LedgerHead).with_for_update())).scalar_one()
     said = (await session.execute(select(func.clock_timestamp(type_=InstantType())))).scalar_one()
-    now = said if clock.observe(said) else None
+    now = said if clock.observe(said, head.recorded_at) else None
     return Transaction(session, head, now, vault, random)

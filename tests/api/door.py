@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,10 @@ from service.app import Surroundings, create_app, real_surroundings
 from service.auth.local_grant import development_clients
 from service.auth.local_issuer import LocalIssuer
 from service.clock import SystemClock
+from service.decisions.follower import NotThereYet
 from service.domain.instant import Duration, Instant
+from service.ledger.events import LedgerBroken
+from service.ledger.head import HeadUnknown
 from service.settings import Settings
 from tests.api.people import Caller
 
@@ -167,7 +171,18 @@ async def open_door(database_url: str, issuer: LocalIssuer, **changes: Any) -> A
         app.router.lifespan_context(app),
         httpx2.AsyncClient(transport=transport, base_url=ADDRESS, timeout=30) as http,
     ):
-        yield Door(app, http, database_url, clock, issuer)
+        door = Door(app, http, database_url, clock, issuer)
+        try:
+            yield door
+        finally:
+            await _settled(door)
+
+
+async def _settled(door: Door) -> None:
+    """Let the follower get where it is going: asyncpg leaks a connection cancelled in opening."""
+    with contextlib.suppress(HeadUnknown, LedgerBroken, NotThereYet):
+        head = await door.services.heads.read()
+        await door.services.follower.reach(head.size, timeout=1)
 
 
 async def make_clock_movable(database_url: str) -> None:

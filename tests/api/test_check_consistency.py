@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from service.auth.local_issuer import LocalIssuer
-from service.domain.instant import SECOND
+from service.domain.instant import SECOND, format_instant
 from tests.api.door import Door, connected, open_door
 from tests.api.people import PIPELINE, PLATFORM, POLICY_DESK
 from tests.api.story import MUSIC, RECOMMENDATION, Story
@@ -216,6 +216,17 @@ async def test_while_the_clocks_disagree_no_window_is_trusted(begun: Story, apar
     assert await begun.reasons(RECOMMENDATION, "tune", "duet") == ["opted_out", "opted_out"]
     begun.door.clock.apart = 0
     assert await begun.reasons(RECOMMENDATION, "song") == ["window_closed"]
+
+
+async def test_while_the_clocks_disagree_no_end_is_trusted(begun: Story) -> None:
+    """A yes until a day may be over, for all that anybody knows; a no needs no clock."""
+    head = await begun.door.services.heads.read()
+    until = format_instant(head.now + 3_600 * SECOND)
+    await begun.say("ana", "opt_in", MUSIC, expires_at=until)
+    begun.door.clock.apart = 6 * SECOND
+    knows_nothing(await asked(begun.door, use=MUSIC), "clocks-disagree")
+    await begun.say("ana", "opt_out", MUSIC)
+    assert await begun.reasons(MUSIC, "song") == ["opted_out"]
 
 
 async def test_clocks_may_be_a_little_apart(begun: Story) -> None:

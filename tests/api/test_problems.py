@@ -327,6 +327,20 @@ async def test_who_sends_no_token_is_asked_for_one(begun: Story) -> None:
     assert problem["errors"][0]["code"] == "missing"
 
 
+async def test_a_token_is_asked_for_before_the_body_is_read(begun: Story) -> None:
+    """A stranger makes nobody parse anything, however wrong or large it is."""
+    read = []
+
+    async def body() -> AsyncIterator[bytes]:
+        read.append(True)
+        yield b"{"
+
+    for method, path in (("PUT", USE), ("POST", "/v1/checks"), ("POST", CONSENTS)):
+        response = await begun.door.http.request(method, path, content=body(), headers=JSON)
+        is_problem(response, 401, "unauthenticated")
+    assert not read
+
+
 @pytest.mark.parametrize(
     ("sent", "code"),
     [

@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from service.db.tables import metadata
+from service.domain.instant import SECOND
 from tests.api.door import Door, connected, lock_awaited
 from tests.api.people import (
     AUDITOR,
@@ -384,3 +385,42 @@ async def test_many_writers_at_once_are_each_done_or_refused(begun: Story) -> No
     assert [answer.status_code for answer in answers] == [one.status for one in sent]
     revisions = [answer.json()["revision"] for answer in answers if answer.status_code == 201]
     assert sorted(revisions) == list(range(before + 1, before + 31))
+
+
+UNTIMELY: Final = (
+    Bad("PATCH", CHARTER, {"min_notice_period": "P60D"}, POLICY_DESK, 503),
+    Bad("PUT", "/v1/uses/training", _NAMES, POLICY_DESK, 503),
+    Bad("POST", POLICIES, draft("opt_in", period="P60D"), POLICY_DESK, 503),
+    Bad("POST", "/v1/artists", {"artists": [{"artist": "new"}]}, PLATFORM, 503),
+    Bad("PUT", f"{DELEGATES}/friend", {"may_opt_in": True}, ANA, 503),
+    Bad("POST", CONSENTS, YES, ANA, 503),
+    Bad("POST", DELIVERIES, {"deliveries": [TOLD_ANA]}, PLATFORM, 503),
+)
+
+
+async def test_while_the_time_is_not_known_only_a_no_is_taken(begun: Story) -> None:
+    """Each other write is refused without a trace; the no is recorded, and holds."""
+    door = begun.door
+    before = await everything(door.database_url)
+    door.clock.apart = 6 * SECOND
+    for n, bad in enumerate(UNTIMELY):
+        response = await door.ask(bad.method, bad.path, bad.body, by=bad.by, key=f"key-{n}")
+        assert response.status_code == bad.status, f"{bad}: {response.text}"
+        assert response.json()["type"] == "urn:fermata:problem:clocks-disagree"
+        assert changed(before, await everything(door.database_url)) == [], bad
+    await begun.say("ana", "opt_out")
+    assert await begun.reasons(RECOMMENDATION, "song") == ["opted_out"]
+    door.clock.apart = 0
+    for n, bad in enumerate(UNTIMELY):
+        response = await door.ask(bad.method, bad.path, bad.body, by=bad.by, key=f"key-{n}")
+        assert response.is_success, f"{bad}: {response.text}"
+
+
+async def test_a_no_is_taken_beside_writes_that_are_untimely(begun: Story) -> None:
+    """They break the commit that they share with it, and it is then done on its own."""
+    door = begun.door
+    door.clock.apart = 6 * SECOND
+    no = Bad("POST", "/v1/artists/ben/consents", NO, person("ben"), 201)
+    group = [UNTIMELY[3], no, UNTIMELY[5]]
+    assert await in_one_group(door, *group) == [503, 201, 503]
+    assert await begun.reasons(RECOMMENDATION, "song", "tune") == ["opted_out"] * 2

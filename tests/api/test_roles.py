@@ -73,7 +73,7 @@ POST   /v1/artists/{artist}/consents       who    no   no    ok     none  ok    
 GET    /v1/artists/{artist}/consents       who    no   no    ok     none  ok    none ok     no      no     no     ok    ok
 POST   /v1/content                         who    no   no    no     no    no    no   no     ok      no     no     no    ok
 GET    /v1/content/{content}               who    no   no    no     no    no    no   ok     ok      no     no     ok    ok
-GET    /v1/notices/{notice}                ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
+GET    /v1/notices/{notice}                who    no   no    no     no    no    no   ok     no      ok     ok     ok    ok
 POST   /v1/notices/{notice}/deliveries     who    no   no    no     no    no    no   no     no      no     ok     no    ok
 POST   /v1/checks                          who    no   ok    no     no    no    no   no     no      no     no     no    ok
 """  # noqa: E501 - it is read across

@@ -237,6 +237,8 @@ async def test_after_names_the_version_one_has_seen(begun: Story) -> None:
     )
     assert sorted(answer.status_code for answer in answers) == [201, 409]
     refused(max(answers, key=lambda one: one.status_code), 409, "other_version_published", "after")
+    dry = await begun.door.ask("POST", f"{path}?dry_run=true", body, by=POLICY_DESK)
+    refused(dry, 409, "other_version_published", "after")
     first = draft("opt_in") | {"after": 0}
     await begun.door.done("POST", f"/v1/uses/{NEW}/policies", first, by=POLICY_DESK)
 

@@ -11,7 +11,7 @@ from service.decisions.check import Caller, Checker
 from service.decisions.follower import Follower
 from service.decisions.index import Index
 from service.decisions.log import DecisionLog
-from service.domain.instant import SECOND, Instant
+from service.domain.instant import SECOND, Duration, Instant
 from service.ledger.head import HeadReader
 from tests.ledger.writing import vault
 
@@ -56,11 +56,12 @@ async def replica(
     tables_url: str | None = None,
     clock: Clock | None = None,
     interval: float = 0.02,
+    max_disagreement: Duration = 5 * SECOND,
     timeout: float = 10,  # noqa: ASYNC109 - what the parts are told
 ) -> AsyncIterator[Replica]:
     """Follow the ledger at `url`; the log and the tables may lie elsewhere, as the crow flies."""
     clock, index = clock or SystemClock(), Index()
-    heads = HeadReader(url, clock, timeout=timeout, max_disagreement=5 * SECOND)
+    heads = HeadReader(url, clock, timeout=timeout, max_disagreement=max_disagreement)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(heads.close)
         follower = await stack.enter_async_context(

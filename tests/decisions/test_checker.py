@@ -25,7 +25,7 @@ from service.decisions.check import (
 from service.decisions.follower import NotThereYet
 from service.decisions.log import LogUnavailable
 from service.domain.consent import Answer, Scope
-from service.domain.instant import SECOND, to_instant
+from service.domain.instant import LATEST, SECOND, to_instant
 from service.domain.policy import Mode, PolicyDraft
 from service.ledger.append import Appender
 from service.ledger.head import HeadUnknown
@@ -104,7 +104,7 @@ async def test_staleness_counts_from_when_the_head_was_asked_for(
 ) -> None:
     """As time goes by a replica that hears nothing new becomes too old for what is asked."""
     clock = HandClock()
-    async with replica(database_url, clock=clock, interval=3_600) as one:
+    async with replica(database_url, clock=clock, interval=3_600, max_disagreement=LATEST) as one:
         await one.catch_up()
         revision = await say(appender, "ana", Answer.OPT_OUT)
         clock.monotonic_ahead = HOUR - 60 * SECOND

@@ -118,8 +118,8 @@ def test_a_record_about_one_content_is_noticed() -> None:
         ConsentRecorded("ana", Answer.OPT_OUT, Scope("*", content="song")),
         ConsentRecorded("ben", Answer.OPT_OUT, Scope("*", recipient="internal")),
     )
-    assert history.artists["ana"].speaks_of_content
-    assert not history.artists["ben"].speaks_of_content
+    assert history.artists["ana"].speaks_of("song")
+    assert not history.artists["ben"].speaks_of("song")
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,6 @@ class Replay:
             ),
             key=itemgetter(0),
         )
-        await set_clock(self._clock, happenings[0][0] - 1)
         await self._door.done("POST", "/v1/charter", CHARTER, by=POLICY_DESK)
         for (at, history, event), (until, _, _) in zip(
             happenings, [*happenings[1:], (happenings[-1][0] + 1, None, None)], strict=True
@@ -67,10 +66,14 @@ class Replay:
             await self._happen(at, history, event)
             if self._rng.random() < 0.1:
                 await self._ask_now(history, at)
-            for other in self._histories:
-                for edge in within(self._edges[other.number], at, until):
-                    if self._rng.random() < 0.5:
-                        await self._ask_now(other, edge)
+            to_ask = [
+                (edge, other.number, other)
+                for other in self._histories
+                for edge in within(self._edges[other.number], at, until)
+                if self._rng.random() < 0.5
+            ]
+            for edge, _, other in sorted(to_ask, key=itemgetter(0, 1)):  # time goes forward
+                await self._ask_now(other, edge)
 
     async def _happen(self, at: Instant, history: Retold, event: Event) -> None:
         await set_clock(self._clock, at)
@@ -150,13 +153,13 @@ async def replayed(url: str, seed: int) -> AsyncIterator[Replay]:
     rng = random.Random(seed)
     histories = [Retold(number, playable(rng)) for number in range(AT_ONCE)]
     await stop_clock(url)
-    async with (
-        open_door(
+    async with connected(url) as clock:
+        # Before the service first reads it: its time only goes forward.
+        await set_clock(clock, min(at for one in histories for at, _ in one.happenings()) - 1)
+        async with open_door(
             url, make_issuer(), max_clock_disagreement_ms=10**15, head_timeout_ms=30_000
-        ) as door,
-        connected(url) as clock,
-    ):
-        yield Replay(door, clock, histories, rng)
+        ) as door:
+            yield Replay(door, clock, histories, rng)
 
 
 async def recorded(url: str) -> dict[int, Instant]:

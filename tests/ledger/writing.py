@@ -10,7 +10,7 @@ import asyncpg
 
 from service.clock import SystemClock
 from service.db.engine import Database
-from service.domain.instant import SECOND, Instant, to_instant
+from service.domain.instant import LATEST, SECOND, Instant, to_instant
 from service.ledger.append import Appender, Write
 from service.ledger.events import Json
 from service.ledger.facts import use_event
@@ -34,10 +34,10 @@ async def appending(
     url: str, *, on_commit: Callable[[], None] = lambda: None
 ) -> AsyncIterator[Appender]:
     """Run an appender with connections of its own."""
-    steady = LedgerClock(SystemClock(), 5 * SECOND)
+    believing = LedgerClock(SystemClock(), max_disagreement=LATEST)
     async with (
         Database(url, pool_size=2) as database,
-        Appender(database, vault(), os.urandom, steady, on_commit=on_commit) as appender,
+        Appender(database, vault(), os.urandom, believing, on_commit=on_commit) as appender,
     ):
         yield appender
 

@@ -1,4 +1,4 @@
-"""A real SMTP server on loopback (aiosmtpd) that keeps what it takes and refuses what it is told."""
+"""A real SMTP server on loopback (aiosmtpd): keeps what it takes, refuses what it is told to."""
 
 import asyncio
 import contextlib
@@ -113,8 +113,8 @@ class MailServer:
 
 
 def _drop(server: SMTP) -> None:
-    assert server.transport is not None
-    server.transport.abort()
+    if isinstance(server.transport, asyncio.Transport):
+        server.transport.abort()
 
 
 @contextlib.asynccontextmanager
@@ -144,6 +144,5 @@ async def serving_mail(tls: ssl.SSLContext | None, **options: Any) -> AsyncItera
     finally:
         server.close()
         for one in made:
-            if one.transport is not None:
-                one.transport.abort()
+            _drop(one)
         await asyncio.sleep(0)

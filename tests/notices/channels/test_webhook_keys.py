@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain.instant import DAY
-from service.domain.refusal import Refused, RefusalKind
+from service.domain.refusal import RefusalKind, Refused
 from service.notices.channels.webhook_keys import (
     KeyPair,
     KeyRing,
