@@ -8,6 +8,7 @@ import httpx2
 from service.domain.instant import format_instant
 from tests.api.door import Door, connected
 from tests.api.people import AUDITOR, PIPELINE, PLATFORM, Caller, machine, person
+from tests.api.refusals import refused
 from tests.api.story import MUSIC, RECOMMENDATION, TEXTS, VOICE, Story
 
 ANA: Final = person("ana")
@@ -22,12 +23,6 @@ async def ask(
     """Say something about ana, whether or not it is taken."""
     body = {"answer": answer, "use": use, "channel": "settings_page"} | more
     return await door.ask("POST", CONSENTS, body, by=by)
-
-
-def refused(response: httpx2.Response, status: int, code: str) -> None:
-    """The response is a refusal with this code first."""
-    assert response.status_code == status, response.text
-    assert response.json()["errors"][0]["code"] == code
 
 
 async def in_a_day(door: Door, days: float = 1) -> str:

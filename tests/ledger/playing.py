@@ -37,7 +37,8 @@ def playable(rng: random.Random, size: int = 30) -> History:
     while True:
         history = random_history(rng, size, 0, unregistered_rightsholders=False)
         history["events"] = [e for e in history["events"] if e["type"] != "erase"]
-        if not _becomes_open(history):
+        published = any(event["type"] == "policy" for event in history["events"])
+        if published and not _becomes_open(history):
             return history
 
 

@@ -123,18 +123,18 @@ class EmailChannel:
         words = self._words.write(message, addressee)
         sender = self._sender
         letter = EmailMessage(policy=SMTPUTF8 if recipient.needs_utf8 else SMTP)
-        letter["From"] = Address(_header_text(sender.platform.name), addr_spec=str(sender.address))
-        letter["To"] = Address(addr_spec=str(recipient))
+        letter["From"] = _mailbox(sender.address, sender.platform.name)
+        letter["To"] = _mailbox(recipient)
         if sender.reply_to is not None:
-            letter["Reply-To"] = Address(addr_spec=str(sender.reply_to))
+            letter["Reply-To"] = _mailbox(sender.reply_to)
         letter["Subject"] = _header_text(words.subject)
         letter["Date"] = format_datetime(to_datetime(self._clock.now()))
         letter["Message-ID"] = f"<{identifier}@{sender.address.domain}>"
-        letter["Content-Language"] = words.language
         # RFC 3834: no out-of-office answers. And no List-Unsubscribe: a scanner could follow it.
         letter["Auto-Submitted"] = "auto-generated"
         letter.set_content(words.text, cte="quoted-printable")
         letter.add_alternative(words.html, subtype="html", cte="quoted-printable")
+        letter["Content-Language"] = words.language  # set_content takes away every Content-
         return letter
 
     async def _post(self, letters: Sequence[_Ready]) -> tuple[list[Outcome], str]:
@@ -181,6 +181,10 @@ def _judge(ready: _Ready, refused: aiosmtplib.SMTPResponseException) -> Outcome:
 
 def _outcome(ready: _Ready, fate: Fate, reason: str) -> Outcome:
     return Outcome(ready.addressee.artist_id, fate, ready.message_id, plain(reason))
+
+
+def _mailbox(address: EmailAddress, name: str = "") -> Address:
+    return Address(_header_text(name), address.local, address.domain)
 
 
 def _header_text(text: str) -> str:

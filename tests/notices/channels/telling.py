@@ -5,11 +5,16 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hypothesis import strategies as st
+
 from service.domain.instant import DAY, SECOND, parse_instant
 from service.notices.channels.channel import Addressee, Message, Text
 
 NOW: Final = parse_instant("2026-03-01T12:00:00Z")
 WORDS: Final = "# Generative music\n\nWe <train> models & more on your tracks."
+
+ANY_TEXT: Final = st.text(st.characters(exclude_categories=()))
+"""Text as a stranger's bytes can become it: halves of surrogate pairs included."""
 
 
 @dataclass
