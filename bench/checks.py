@@ -24,7 +24,6 @@ from pathlib import Path
 
 from client import Connection, local_tokens
 from service.catalog.sources.generated import generated_catalog
-from service.catalog.sources.track import Track
 from service.cli.import_run import run_import
 from service.cli.local import free_port
 
@@ -113,7 +112,7 @@ def load(url: str) -> list[str]:
     rows = list(generated_catalog(random.Random(1)))
     with Connection(url, local_tokens(url, "platform", SECRET)) as platform_side:
         run_import(rows, platform_side, batch=10_000)
-    return [row.content_id for row in rows if isinstance(row, Track)]
+    return [row.content_id for row in rows]
 
 
 async def measure(

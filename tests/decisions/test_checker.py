@@ -17,7 +17,6 @@ from service.consents.records import Statement, record_consent
 from service.decisions.check import (
     AtLeast,
     Check,
-    ClocksDisagree,
     Consistency,
     MaxStaleness,
     Strong,
@@ -29,6 +28,7 @@ from service.domain.instant import LATEST, SECOND, to_instant
 from service.domain.policy import Mode, PolicyDraft
 from service.ledger.append import Appender
 from service.ledger.head import HeadUnknown
+from service.ledger.ledger_clock import ClocksDisagree
 from service.policies.publish import publish_policy
 from tests.decisions.following import CALLER, HandClock, Replica, replica
 from tests.faults.proxy import Proxy
