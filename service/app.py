@@ -5,7 +5,7 @@ import gc
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import httpx2
@@ -123,48 +123,32 @@ async def _running(
     """Start every service in the order in which they need each other, and stop them in reverse."""
     url, vault = _database_url(settings), Vault(_key(settings), around.random_bytes)
     await require_key(url, vault)
+    patience, index = settings.head_timeout, Index()
+    heads = HeadReader(
+        url, around.clock, timeout=patience, max_disagreement=settings.max_clock_disagreement
+    )
+    follower = Follower(
+        url, vault, index, heads, around.clock, interval=settings.tail_interval_ms / 1_000
+    )
+    database, log = Database(url), DecisionLog(url, timeout=patience)
+    appender = Appender(
+        database, vault, around.random_bytes, heads.ledger_clock, on_commit=follower.look
+    )
+    checker = Checker(
+        index=index,
+        follower=follower,
+        heads=heads,
+        log=log,
+        database=database,
+        clock=around.clock,
+        random_id=around.random_id,
+        timeout=patience,
+    )
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(url))
-        heads = HeadReader(
-            url,
-            around.clock,
-            timeout=settings.head_timeout,
-            max_disagreement=settings.max_clock_disagreement,
-        )
-        stack.push_async_callback(heads.close)
-        stack.push_async_callback(verifier.aclose)
-        index = Index()
-        follower = await stack.enter_async_context(
-            Follower(
-                url,
-                vault,
-                index,
-                heads,
-                around.clock,
-                interval=settings.tail_interval_ms / 1_000,
-            )
-        )
-        log = await stack.enter_async_context(DecisionLog(url, timeout=settings.head_timeout))
-        appender = await stack.enter_async_context(
-            Appender(
-                database,
-                vault,
-                around.random_bytes,
-                heads.ledger_clock,
-                on_commit=follower.look,
-            )
-        )
-        checker = Checker(
-            index=index,
-            follower=follower,
-            heads=heads,
-            log=log,
-            database=database,
-            clock=around.clock,
-            random_id=around.random_id,
-            timeout=settings.head_timeout,
-        )
-        await stack.enter_async_context(_spared_from_collection(follower))
+        for closing in (verifier.aclose, heads.close):
+            stack.push_async_callback(closing)
+        for service in (database, follower, log, appender, _spared_from_collection(follower)):
+            await stack.enter_async_context(service)
         yield Services(
             settings=settings,
             clock=around.clock,
@@ -180,24 +164,21 @@ async def _running(
         )
 
 
-def _spared_from_collection(follower: Follower) -> AbstractAsyncContextManager[None]:
+@asynccontextmanager
+async def _spared_from_collection(follower: Follower) -> AsyncIterator[None]:
     """Keep the collector from walking a loaded index again and again, once it is loaded."""
 
-    @asynccontextmanager
-    async def spared() -> AsyncIterator[None]:
-        async def freeze() -> None:
-            await follower.caught_up.wait()
-            gc.collect()
-            gc.freeze()
+    async def freeze() -> None:
+        await follower.caught_up.wait()
+        gc.collect()
+        gc.freeze()
 
-        task = asyncio.create_task(freeze(), name="fermata-gc-freeze")
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    return spared()
+    task = asyncio.create_task(freeze(), name="fermata-gc-freeze")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _database_url(settings: Settings) -> str:

@@ -15,7 +15,7 @@ from service.api.access import (
 )
 from service.api.context import TheServices
 from service.api.paths import IdInPath
-from service.api.schemas import (
+from service.api.schemas.artists import (
     ArtistOut,
     ArtistsIn,
     ArtistsOut,

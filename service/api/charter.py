@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from service.api.access import Publishes, TokenFirst
 from service.api.context import TheServices
-from service.api.schemas import CharterIn, CharterOut, CharterTightening
+from service.api.schemas.policies import CharterIn, CharterOut, CharterTightening
 from service.api.writing import TheWriting
 from service.domain.instant import format_duration, format_instant, parse_duration
 from service.domain.refusal import RefusalKind, refuse

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from service.api.schemas import InstantOut, Revision
+from service.api.schemas.types import InstantOut, Revision
 from service.domain.assessment import Reason, Standing
 from service.domain.consent import Answer
 from service.domain.policy import Mode

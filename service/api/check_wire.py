@@ -5,12 +5,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 import msgspec
 
 from service.api.problems import BodyMalformed
-from service.api.schemas import (
-    LARGEST_REVISION,
-    LARGEST_VERSION,
-    LONGEST_ID,
-    MOST_ROWS,
-)
+from service.api.schemas.types import LARGEST_REVISION, LARGEST_VERSION, LONGEST_ID, MOST_ROWS
 from service.decisions.check import (
     Answer,
     AtLeast,

@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query
 from service.api.access import Listens, Speaks, TokenFirst, actor_of, listener_of
 from service.api.context import TheServices
 from service.api.paths import IdInPath
-from service.api.schemas import LARGEST_REVISION, ConsentIn, ConsentList, ConsentOut
+from service.api.schemas.consents import ConsentIn, ConsentList, ConsentOut
+from service.api.schemas.types import LARGEST_REVISION
 from service.api.writing import TheWriting
 from service.consents.read import artist_heard_by, list_consents
 from service.consents.records import Shown, Statement, record_consent

@@ -7,7 +7,7 @@ from sqlmodel import col
 from service.api.access import SEES_CONTENT, Catalogs, TokenFirst
 from service.api.context import TheServices
 from service.api.paths import IdInPath
-from service.api.schemas import ContentOut, ContentsIn, ContentsOut
+from service.api.schemas.content import ContentOut, ContentsIn, ContentsOut
 from service.api.writing import TheWriting
 from service.catalog.content import ContentRow, put_content
 from service.db.among import among

@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 from service.api.check_wire import request_schema
 from service.api.examples import BODIES, PARAMETERS
-from service.api.schemas import ProblemOut
+from service.api.schemas.problems import ProblemOut
 
 VERSION: Final = "1.0.0"
 _Operation: TypeAlias = dict[str, Any]

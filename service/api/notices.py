@@ -7,7 +7,8 @@ from pydantic import AfterValidator
 
 from service.api.access import SEES_NOTICES, Notifies, TokenFirst
 from service.api.context import TheServices
-from service.api.schemas import DeliveriesIn, DeliveriesOut, NoticeOut, storable
+from service.api.schemas.notices import DeliveriesIn, DeliveriesOut, NoticeOut
+from service.api.schemas.types import storable
 from service.api.writing import TheWriting
 from service.domain import uses
 from service.domain.instant import parse_instant

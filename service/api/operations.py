@@ -5,7 +5,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import Response
 
 from service.api.context import TheServices
-from service.api.schemas import Liveness, Readiness
+from service.api.schemas.operations import Liveness, Readiness
 
 router = APIRouter(tags=["operations"])
 

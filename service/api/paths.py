@@ -8,7 +8,7 @@ from fastapi import Path
 from pydantic import BeforeValidator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.schemas import Id
+from service.api.schemas.types import Id
 
 _KEPT: Final = re.compile(rb"%(2[Ff]|25)")
 

@@ -7,8 +7,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from service.api.access import Publishes, TokenFirst
 from service.api.context import TheServices
-from service.api.schemas import (
-    LARGEST_VERSION,
+from service.api.schemas.policies import (
     ColumnPreview,
     PolicyIn,
     PolicyList,
@@ -16,10 +15,9 @@ from service.api.schemas import (
     PolicyPreview,
     UseList,
     UseNames,
-    UseNode,
     UseOut,
-    UsePath,
 )
+from service.api.schemas.types import LARGEST_VERSION, UseNode, UsePath
 from service.api.writing import TheWriting
 from service.domain.instant import format_instant, parse_duration
 from service.domain.policy import PolicyDraft

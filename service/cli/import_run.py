@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any, Final, TypeAlias
 
 from client import Connection
-from service.api.schemas import MOST_ROWS
+from service.api.schemas.types import MOST_ROWS
 from service.catalog.sources.once import FirstPlaces
 from service.catalog.sources.track import ArtistName, BadRow, Track, track_problem
 from service.cli.bookmark import Place

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from client import Connection, Problem
-from service.api.schemas import MOST_ROWS
+from service.api.schemas.types import MOST_ROWS
 from service.catalog.sources.discover import NoCatalogError, count_hint, open_catalog
 from service.cli.bookmark import Bookmark
 from service.cli.import_run import CatalogChanged, ImportReport, run_import

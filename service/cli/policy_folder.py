@@ -16,7 +16,15 @@ from typing import Annotated, Final, TypeAlias, TypeVar
 
 from pydantic import Field, StrictBool, StrictInt, TypeAdapter, ValidationError
 
-from service.api.schemas import DurationText, Locale, Name, RecipientName, Shape, UseNode, Words
+from service.api.schemas.types import (
+    DurationText,
+    Locale,
+    Name,
+    RecipientName,
+    Shape,
+    UseNode,
+    Words,
+)
 from service.cli.strict_yaml import YamlProblem, read_yaml
 from service.domain.policy import Mode
 from service.domain.uses import covers, is_path, leaf_conflict

@@ -13,11 +13,11 @@ class ClocksDisagree(Exception):  # noqa: N818 - names what was found
 
 
 class LedgerClock:
-    """Watches the database's clock in two ways that fail differently.
+    """Watches the database's clock in ways that fail differently.
 
-    Against this machine's wall clock and the last event: one of them may be wrong. Against this machine's monotonic
-    clock since the first reading: both wall clocks may have jumped together. A jump that is no
-    mistake is believed after a restart.
+    Against this machine's wall clock and the last event's time, of which one may be wrong; and
+    against this machine's steady clock since the first reading, since both wall clocks may jump
+    together. A jump that is no mistake is believed after a restart.
     """
 
     def __init__(self, clock: Clock, max_disagreement: Duration) -> None:

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from service.api.examples import BODIES, PARAMETERS
-from service.api.schemas import DurationText, RecipientName, UseNode, UsePath
+from service.api.schemas.types import DurationText, RecipientName, UseNode, UsePath
 from service.auth.local_issuer import LocalIssuer
 from service.auth.scopes import Scope
 from service.cli.openapi import contract

@@ -64,6 +64,12 @@ class Proxy:
         """Let go of what was held back."""
         self._flowing.set()
 
+    def freeze(self) -> None:
+        """Never answer on any connection there is, as if the other end were gone without a word."""
+        self._flowing.clear()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
+
     def lose_the_answer_to(self, words: bytes) -> None:
         """Let the next question with these words through, and cut its asker off when it is done."""
         self._losing = words
@@ -132,10 +138,11 @@ class Proxy:
     async def _answers(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event
     ) -> None:
+        flowing = self._flowing
         while data := await reader.read(_CHUNK):
             if doomed.is_set():
                 return
-            await self._flowing.wait()
+            await flowing.wait()
             writer.write(data)
             await writer.drain()
 

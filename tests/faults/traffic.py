@@ -41,6 +41,8 @@ class Traffic:
     """Whether each answered check permitted, by its decision."""
     refused: int = 0
     """How many requests were answered that nobody knows (503)."""
+    asking: asyncio.Event = field(default_factory=asyncio.Event)
+    """Readers ask while this is set."""
     _stopped: bool = False
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -63,6 +65,7 @@ class Traffic:
 
     async def run(self) -> None:
         """Write and ask until `stop`."""
+        self.asking.set()
         async with asyncio.TaskGroup() as crowd:
             for number in range(WRITERS):
                 crowd.create_task(self._keep_writing(f"w{number}"))
@@ -83,6 +86,7 @@ class Traffic:
     def stop(self) -> None:
         """Let everybody finish what they are at."""
         self._stopped = True
+        self.asking.set()
 
     async def _keep_writing(self, name: str) -> None:
         number = 0
@@ -103,6 +107,7 @@ class Traffic:
     async def _keep_asking(self) -> None:
         body = {"use": USE, "content": ["t1"]}
         while not self._stopped:
+            await self.asking.wait()
             told = await self._told("/v1/checks", body, who="pipeline")
             if told is not None:
                 self.answered[told["decision_id"]] = told["results"][0]["permitted"]

@@ -5,6 +5,7 @@ found by the message id or the envelope sender.
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.headerregistry import Address
@@ -32,6 +33,8 @@ from service.notices.channels.return_path import ReturnPath
 from service.notices.channels.smtp_server import SmtpServer, is_permanent
 
 MOST_PER_CALL: Final = 50
+
+_LONGEST_NAME: Final = 60
 
 _log = logging.getLogger(__name__)
 
@@ -184,7 +187,9 @@ def _outcome(ready: _Ready, fate: Fate, reason: str) -> Outcome:
 
 
 def _mailbox(address: EmailAddress, name: str = "") -> Address:
-    return Address(_header_text(name), address.local, address.domain)
+    """Return an address with a name that needs no quotes, for Python loses them in long headers."""
+    unquoted = re.sub(r'[()<>\[\]:;@\\,"]+', " ", _header_text(name))
+    return Address(" ".join(unquoted.split())[:_LONGEST_NAME], address.local, address.domain)
 
 
 def _header_text(text: str) -> str:

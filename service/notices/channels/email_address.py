@@ -29,7 +29,8 @@ class EmailAddress:
     def read(cls, text: str) -> Self:
         """Read `local@domain`. Raises ValueError for anything else, without repeating it."""
         local, _, domain = text.rpartition("@")
-        if _NEVER.search(text) or not _LOCAL.fullmatch(local):
+        # What looks like an RFC 2047 word would be decoded by whoever parses the header.
+        if _NEVER.search(text) or "=?" in text or not _LOCAL.fullmatch(local):
             raise ValueError("this is not an e-mail address such as artist@mail.example")
         try:
             ascii_domain = idna.encode(domain, uts46=True).decode("ascii").lower()

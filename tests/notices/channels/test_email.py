@@ -66,7 +66,7 @@ async def test_a_letter_arrives_encrypted_with_words_and_a_link(
     assert letter["From"] == "Example & Sounds <notices@sounds.example>"
     assert letter["To"] == "artist1@mail.example"
     assert letter["Auto-Submitted"] == "auto-generated"
-    assert letter["Message-ID"] == f"<{outcome.message_id}@sounds.example>"
+    assert f"\r\nMessage-ID: <{outcome.message_id}@sounds.example>\r\n".encode() in taken.raw
     assert parsedate_to_datetime(letter["Date"]) == to_datetime(NOW)
     assert "https://fermata.example/no/token1" in taken.part("plain")
     assert WORDS in taken.part("plain").replace("\r\n", "\n")
@@ -146,7 +146,7 @@ async def test_each_artist_is_told_in_their_language(
     taken = mail.taken[0]
     name = "Generative Musik" if language == "de" else "Generative music"
     assert taken.letter["Content-Language"] == language
-    assert taken.letter["Subject"].startswith(subject)
+    assert taken.letter["Subject"].strip().startswith(subject)
     assert taken.letter["Subject"].endswith(name)
     assert window in taken.part("plain")
     assert f'<html lang="{language}">' in taken.part("html")
@@ -273,6 +273,7 @@ async def test_a_refused_sender_is_nobodys_bounce(
         "a" * 65 + "@mail.example",
         "a@" + "b" * 64 + ".example",
         "a\u2028b@mail.example",
+        "=?utf-8?b?eA0KQmNjOiBldmlsQG1haWwuZXhhbXBsZQ==?=@mail.example",
         "a\ud800@mail.example",
     ],
 )
@@ -525,6 +526,8 @@ INJECTIONS = [
     "=?utf-8?b?eA0KQmNjOiBldmlsQG1haWwuZXhhbXBsZQ==?=",
     "x" * 200 + "\r\n Bcc: evil@mail.example",
     '"x" <evil@mail.example>, y',
+    "x" * 70 + " <evil@mail.example>",
+    "x (comment) " + "\\" * 80 + '", evil@mail.example',
 ]
 
 
@@ -545,8 +548,6 @@ async def test_headers_cannot_be_injected(
 
     assert outcome.fate is Fate.HANDED_OVER
     check_headers(mail)
-    assert mail.taken[0].letter["From"].addresses[0].addr_spec == "notices@sounds.example"
-    assert len(mail.taken[0].letter["From"].addresses) == 1
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -578,6 +579,8 @@ def check_headers(mail: MailServer) -> None:
     ]
     assert sorted(names) == sorted(HEADERS)
     assert taken.recipients == ["artist1@mail.example"]
+    (writer,) = taken.letter["From"].addresses
+    assert writer.addr_spec == "notices@sounds.example"
 
 
 @given(st.integers(0, 999), st.text())

@@ -1,0 +1,1 @@
+"""The shapes of requests and answers on the wire, one file a resource."""
