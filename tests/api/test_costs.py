@@ -47,13 +47,10 @@ async def test_too_many_rightsholders_are_refused(story: Story, most: int, expla
     await story.publish(RECOMMENDATION, "opt_out", "internal")
     artists = [f"a{n}" for n in range(EACH)]
     await register(story.door, artists)
-    rows = [
-        {"content": f"c{n}", "rightsholders": artists, "status": "active"}
-        for n in range(most // EACH)
-    ]
+    asked = [f"c{n}" for n in range(most // EACH)]
+    rows = [{"content": one, "rightsholders": artists} for one in asked]
     await story.door.done("POST", "/v1/content", {"content": rows}, by=PLATFORM)
     await story.put("one-more", "a0")
-    asked = [row["content"] for row in rows]
     answer = await story.check(RECOMMENDATION, *asked, explain=explain)
     assert {result["reason"] for result in answer["results"]} == {"window_closed"}
     body = {"use": RECOMMENDATION, "content": [*asked, "one-more"], "explain": explain}

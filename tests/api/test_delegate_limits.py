@@ -46,12 +46,18 @@ async def test_a_yes_that_expires_is_not_theirs_to_take_back(represented: Story)
 async def test_only_the_very_scope_counts(represented: Story, scope: dict[str, str]) -> None:
     """A no or an expiring yes of another scope is in nobody's way; one of this scope is."""
     until = await in_a_day(represented)
-    for more in ({}, {"content": "song"}, {"recipient": "internal"}):
-        await represented.say("ana", "opt_in", MUSIC, **more)
-    assert (await says(represented, "inherit", **scope)).status_code == 201
-    for said in ({"answer": "opt_out"}, {"answer": "opt_in", "expires_at": until}):
-        await represented.say("ana", use=MUSIC, **said, **scope)
-        refused(await says(represented, "inherit", **scope), 403, "delegate_may_not_opt_in")
+    this: dict[str, Any] = scope
+    wide: list[dict[str, Any]] = [{}, {"content": "song"}, {"recipient": "internal"}]
+    others = [other for other in wide if other != this]
+    for answer, end in (("opt_out", {}), ("opt_in", {"expires_at": until})):
+        await represented.say("ana", "opt_in", MUSIC, **this)
+        for other in others:
+            await represented.say("ana", answer, MUSIC, **(other | end))
+        assert (await says(represented, "inherit", **this)).status_code == 201
+        await represented.say("ana", answer, MUSIC, **(this | end))
+        for other in others:
+            await represented.say("ana", "opt_in", MUSIC, **other)
+        refused(await says(represented, "inherit", **this), 403, "delegate_may_not_opt_in")
 
 
 async def test_the_last_word_of_a_scope_counts(represented: Story) -> None:
@@ -67,7 +73,8 @@ async def test_the_last_word_of_a_scope_counts(represented: Story) -> None:
 async def test_a_no_is_always_theirs_to_say(represented: Story) -> None:
     """Over nothing, over any yes, and over a no, which they then cannot take back."""
     until = await in_a_day(represented)
-    for said in (None, {}, {"expires_at": until}):
+    yeses: list[dict[str, Any] | None] = [None, {}, {"expires_at": until}]
+    for said in yeses:
         if said is not None:
             await represented.say("ana", "opt_in", MUSIC, **said)
         assert (await says(represented, "opt_out")).status_code == 201

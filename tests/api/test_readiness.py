@@ -38,6 +38,7 @@ async def test_a_replica_that_cannot_write_is_not_ready(begun: Story) -> None:
     assert response.status_code == 503
 
 
+@pytest.mark.xfail(strict=True, reason="require_writable does not look at the writer's task")
 async def test_a_replica_whose_log_has_stopped_is_not_ready(begun: Story) -> None:
     """It answers no check, since none would be logged."""
     await stopped(begun.door.services.log._task)
@@ -60,6 +61,7 @@ async def proxied(begun: Story) -> AsyncIterator[tuple[Proxy, DecisionLog]]:
         await log._disconnect()
 
 
+@pytest.mark.xfail(strict=True, reason="a closed connection is an InterfaceError as well")
 async def test_a_replica_that_cannot_log_is_not_ready(
     begun: Story, proxied: tuple[Proxy, DecisionLog]
 ) -> None:
@@ -88,10 +90,13 @@ async def test_a_log_that_does_not_answer_is_not_waited_for_long(
     assert await status(begun.door) == 200
 
 
+@pytest.mark.xfail(strict=True, reason="the probe asks on the connection that the log writes on")
+@pytest.mark.timeout(30)
 async def test_a_probe_breaks_no_check(begun: Story, proxied: tuple[Proxy, DecisionLog]) -> None:
     """Asked while a probe's question to the log is on its way, a check is answered after it."""
     proxy, log = proxied
     log._timeout = 10
+    assert await status(begun.door) == 200  # the statement is prepared from here on
     proxy.stall()
     before = proxy.questions
     probe = asyncio.create_task(status(begun.door))

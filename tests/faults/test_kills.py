@@ -60,12 +60,11 @@ async def test_the_service_is_killed_in_the_middle(scratch_dir: Path) -> None:
         try:
             await first.until_ready()
             await traffic.begin()
-            running = asyncio.create_task(traffic.run())
-            await traffic.until(writes=150, checks=50)
+            async with traffic.running():
+                await traffic.until(writes=150, checks=50)
+                first.kill()
         finally:
             first.kill()
-        traffic.stop()
-        await running
         assert traffic.unknown
 
         async with served(scratch_dir / "data", port) as second:
@@ -103,17 +102,15 @@ async def test_the_database_is_killed_in_the_middle(scratch_dir: Path) -> None:
         async with Proxy(url) as proxy, open_door(proxy.url, make_issuer()) as door:
             traffic = Traffic(at_the_door(door))
             await traffic.begin()
-            running = asyncio.create_task(traffic.run())
-            await traffic.until(writes=150, checks=50)
-            await kill_and_start_again(postgres, proxy, traffic)
-            await traffic.until(writes=50, checks=50)
-            traffic.asking.clear()
-            await traffic.until(writes=100)
-            await kill_and_start_again(postgres, proxy, traffic)
-            traffic.asking.set()
-            await traffic.until(writes=50, checks=50)
-            traffic.stop()
-            await running
+            async with traffic.running():
+                await traffic.until(writes=150, checks=50)
+                await kill_and_start_again(postgres, proxy, traffic)
+                await traffic.until(writes=50, checks=50)
+                traffic.asking.clear()
+                await traffic.until(writes=100)
+                await kill_and_start_again(postgres, proxy, traffic)
+                traffic.asking.set()
+                await traffic.until(writes=50, checks=50)
             await traffic.resolve()
             await traffic.hold_to_account(postgres.url)
     finally:

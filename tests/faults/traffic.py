@@ -5,6 +5,8 @@ the revision it was told, an answered check is in the decision log.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -17,6 +19,8 @@ from tests.ledger.writing import kept
 WRITERS: Final = 8
 READERS: Final = 8
 USE: Final = "discovery"
+_PATIENCE_SECONDS: Final = 30
+"""What is still not answered then never will be."""
 
 
 class Ask(Protocol):
@@ -30,7 +34,7 @@ class Ask(Protocol):
 
 @dataclass(slots=True)
 class Traffic:
-    """Writers and readers about one artist, until they are told to stop."""
+    """Writers and readers about one artist."""
 
     ask: Ask
     acknowledged: dict[str, int] = field(default_factory=dict)
@@ -63,14 +67,20 @@ class Traffic:
             response = await self.ask("POST", path, body, who=who)
             assert response.is_success, response.text
 
-    async def run(self) -> None:
-        """Write and ask until `stop`."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Write and ask until the block ends, and all have finished what they are at."""
         self.asking.set()
         async with asyncio.TaskGroup() as crowd:
             for number in range(WRITERS):
                 crowd.create_task(self._keep_writing(f"w{number}"))
             for _ in range(READERS):
                 crowd.create_task(self._keep_asking())
+            try:
+                yield
+            finally:
+                self._stopped = True
+                self.asking.set()
 
     async def until(self, *, writes: int = 0, checks: int = 0, refused: int = 0) -> None:
         """Return once this many more have been acknowledged, answered and refused."""
@@ -82,11 +92,6 @@ class Traffic:
         ):
             self._news.clear()
             await self._news.wait()
-
-    def stop(self) -> None:
-        """Let everybody finish what they are at."""
-        self._stopped = True
-        self.asking.set()
 
     async def _keep_writing(self, name: str) -> None:
         number = 0

@@ -18,7 +18,7 @@ from typing import Final
 from service.domain.instant import Instant
 
 SHORTEST_KEY: Final = 32  # bytes
-LONGEST_TOKEN: Final = 1_000
+LONGEST_TOKEN: Final = 2_000
 
 _PURPOSE: Final = b"fermata opt-out link 1\0"  # the key signs nothing else that looks like this
 _TAG: Final = 32  # bytes of HMAC-SHA256
@@ -62,12 +62,17 @@ class OptOutLinks:
         """Return the token to put into a URL's path: letters a to z and digits 2 to 7 only.
 
         No character that a mail program could take for the end of the address or that changes with
-        case. The same link always makes the same token.
+        case. The same link always makes the same token. Raises ValueError where it would be longer
+        than 2,000 characters, which our own references and notices never are.
         """
         payload = json.dumps(
             [link.subject, link.notice_id, link.expires_at], separators=(",", ":")
         ).encode()
-        return _write(_tag(self._keys[0], payload) + payload)
+        token = _write(_tag(self._keys[0], payload) + payload)
+        if len(token) > LONGEST_TOKEN:
+            message = "a link's reference and notice are too long to be put into an address"
+            raise ValueError(message)
+        return token
 
     def read(self, token: str, now: Instant) -> OptOutLink | LinkRefusal:
         """Return what a token is for, or why it does nothing. Never raises, whatever it is given.

@@ -96,7 +96,7 @@ class MailServer:
                     str(envelope.mail_from),
                     list(envelope.rcpt_tos),
                     envelope.original_content,
-                    session.ssl is not None,
+                    _is_encrypted(server),
                 )
             )
         if "drop" in said:
@@ -113,14 +113,21 @@ class MailServer:
         return AuthResult(success=good, handled=False)
 
 
+def _is_encrypted(server: SMTP) -> bool:
+    assert server.transport is not None
+    return server.transport.get_extra_info("sslcontext") is not None
+
+
 def _drop(server: SMTP) -> None:
     if isinstance(server.transport, asyncio.Transport):
         server.transport.abort()
 
 
 @contextlib.asynccontextmanager
-async def serving_mail(tls: ssl.SSLContext | None, **options: Any) -> AsyncIterator[MailServer]:
-    """Serve on a free port of 127.0.0.1, offering STARTTLS if there is a context for it."""
+async def serving_mail(
+    tls: ssl.SSLContext | None, *, from_the_start: bool = False, **options: Any
+) -> AsyncIterator[MailServer]:
+    """Serve on a free port of 127.0.0.1, with STARTTLS or TLS if there is a context for it."""
     mail = MailServer()
     loop = asyncio.get_running_loop()
     made: list[SMTP] = []
@@ -130,7 +137,7 @@ async def serving_mail(tls: ssl.SSLContext | None, **options: Any) -> AsyncItera
             SMTP(
                 mail,
                 hostname="mail.example",
-                tls_context=tls,
+                tls_context=None if from_the_start else tls,
                 authenticator=mail.check_login,
                 loop=loop,
                 **options,
@@ -138,7 +145,7 @@ async def serving_mail(tls: ssl.SSLContext | None, **options: Any) -> AsyncItera
         )
         return made[-1]
 
-    server = await loop.create_server(protocol, "127.0.0.1", 0)
+    server = await loop.create_server(protocol, "127.0.0.1", 0, ssl=tls if from_the_start else None)
     mail.port = server.sockets[0].getsockname()[1]
     try:
         yield mail

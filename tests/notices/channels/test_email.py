@@ -432,6 +432,21 @@ async def test_login_comes_after_encryption(
         assert mail.taken[0].encrypted
 
 
+async def test_encryption_from_the_first_byte(
+    certified: Callable[..., ssl.SSLContext], trusting: ssl.SSLContext, clock: StoppedClock
+) -> None:
+    """For servers on port 465; their certificate is checked alike."""
+    async with serving_mail(certified("127.0.0.1"), from_the_start=True) as mail:
+        server = dataclasses.replace(at(mail, trusting), encryption=Encryption.TLS)
+        stranger = dataclasses.replace(server, tls=None)
+
+        (denied,) = await tell(EmailChannel(stranger, SENDER, clock), artist(1))
+        (outcome,) = await tell(EmailChannel(server, SENDER, clock), artist(1))
+
+        assert (denied.fate, outcome.fate) == (Fate.TRY_AGAIN, Fate.HANDED_OVER)
+        assert [taken.encrypted for taken in mail.taken] == [True]
+
+
 async def test_a_mail_catcher_in_development(clock: StoppedClock) -> None:
     """Unencrypted mail has to be asked for by its name, and never carries a password."""
     async with serving_mail(None, auth_require_tls=False) as mail:

@@ -154,7 +154,7 @@ async def test_answers_are_read_up_to_a_limit(endpoint: Listener, poster: SafePo
         writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         try:
             while True:
-                writer.write(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
+                writer.write(b"c000\r\n" + b"x" * 0xC000 + b"\r\n")
                 await writer.drain()
         finally:
             stopped.set()
