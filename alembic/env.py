@@ -1,13 +1,14 @@
 """Alembic's entry: one head, the models as they are, the database it is told."""
 
 import asyncio
+from functools import partial
 
 from alembic import context
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from service.db.engine import async_url
+from service.db.engine import connect
 from service.db.tables import metadata
 from service.settings import Settings
 
@@ -30,7 +31,11 @@ def _ours(name: str | None, kind: str, _parents: object) -> bool:
 
 
 async def _online(url: str) -> None:
-    engine = create_async_engine(async_url(url), poolclass=NullPool)
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=partial(connect, url, writable=True),
+        poolclass=NullPool,
+    )
     async with engine.connect() as connection:
         await connection.run_sync(_configure)
         await connection.commit()

@@ -42,7 +42,7 @@ BEGIN
         RAISE EXCEPTION 'the ledger only grows: % events cannot follow %', NEW.size, OLD.size
             USING ERRCODE = 'restrict_violation';
     END IF;
-    IF NEW.size <> (SELECT max(revision) FROM ledger) THEN
+    IF NEW.size <> (SELECT coalesce(max(revision), 0) FROM ledger) THEN
         RAISE EXCEPTION 'the ledger does not hold % events', NEW.size
             USING ERRCODE = 'restrict_violation';
     END IF;

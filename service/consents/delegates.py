@@ -75,6 +75,7 @@ async def _artist_for(
 ) -> tuple[Artist, ActingAs]:
     """Return the artist whose delegates may be changed; a delegate cannot appoint another."""
     artist = await artist_named(transaction.session, artist_id)
+    transaction.subject = artist.subject  # of the answer too, where there is nothing to record
     acting_as, _ = await role_of(transaction.session, actor, artist)
     if acting_as is ActingAs.DELEGATE:
         raise stranger()

@@ -85,23 +85,29 @@ class DecisionLog:
 
     async def record(self, decision: LoggedDecision) -> None:
         """Return once the decision is durable. Raises LogUnavailable: then it must not be given."""
-        if self._task is None or self._task.done():
-            message = "the decision log does not run"
-            raise LogUnavailable(message)
+        self._require_running()
         durable: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((decision, durable))
         await durable
 
     async def require_writable(self) -> None:
-        """Return if the log's database answers. Raises LogUnavailable."""
+        """Return if decisions can be logged. Raises LogUnavailable.
+
+        It asks on a connection of its own: the writer's is the writer's alone.
+        """
+        self._require_running()
         try:
             async with asyncio.timeout(self._timeout):
-                await (self._connection or await self._connect()).fetchval("SELECT 1")
-        except asyncpg.InterfaceError:
-            return  # a group is being written at this moment
-        except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+                probe = await connect(self._url, writable=True)
+                await probe.close()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             message = "the decision log cannot be reached"
             raise LogUnavailable(message) from error
+
+    def _require_running(self) -> None:
+        if self._task is None or self._task.done():
+            message = "the decision log does not run"
+            raise LogUnavailable(message)
 
     async def _run(self) -> None:
         while True:
@@ -125,7 +131,9 @@ class DecisionLog:
 
     async def _write(self, decisions: list[LoggedDecision]) -> None:
         async with asyncio.timeout(self._timeout):
-            connection = self._connection or await self._connect()
+            connection = self._connection
+            if connection is None or connection.is_closed():
+                connection = await self._connect()
             self._unconfirmed = False
             async with connection.transaction():
                 await connection.executemany(_INSERT, [d.as_record() for d in decisions])

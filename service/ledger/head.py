@@ -59,6 +59,7 @@ class HeadReader:
         self._waiting: asyncio.Future[Head] | None = None
         self._task: asyncio.Task[None] | None = None
         self._learnt: tuple[Head, int] | None = None
+        self._believed: tuple[Instant, int] | None = None
 
     async def read(self) -> Head:
         """Return a head learnt after this call started. Raises HeadUnknown."""
@@ -121,12 +122,13 @@ class HeadReader:
         Time that was given once is never taken back, nor what is recorded undone by a clock that
         steps back. While the clock is not believed, time runs on from when it was.
         """
-        before = self._learnt
-        if self.ledger_clock.observe(said, recorded_at):
-            return max(said, recorded_at, before[0].now if before else said)
-        if before is None:
-            return max(said, recorded_at)
-        return max(recorded_at, before[0].now + self._clock.monotonic() - before[1])
+        monotonic = self._clock.monotonic()
+        before, passed = self._believed or (said, monotonic)
+        if not self.ledger_clock.observe(said, recorded_at):
+            return max(recorded_at, before + monotonic - passed)
+        now = max(said, recorded_at, before)
+        self._believed = (now, monotonic)
+        return now
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -34,10 +34,12 @@ class LedgerClock:
         `recorded_at` is the last event's time: a clock that is far behind it has gone back.
         """
         monotonic = self._clock.monotonic()
-        first_said, first_monotonic = self._first = self._first or (said, monotonic)
         apart = max(abs(said - self._clock.now()), recorded_at - said)
+        first_said, first_monotonic = self._first or (said, monotonic)
         jumped = abs((said - first_said) - (monotonic - first_monotonic))
         agrees = apart <= self._bound and jumped <= self._bound
+        if agrees:
+            self._first = (first_said, first_monotonic)
         if agrees != self.agrees:
             self._tell(agrees=agrees, apart=apart, jumped=jumped)
         self.agrees = agrees

@@ -64,7 +64,7 @@ class Transaction:
         self._random = random
         self._rows = _Rows()
         self.subject: str | None = None
-        """The artist whom the last recorded event speaks of alone, if it does."""
+        """The artist whom the write, and so its answer, is about alone, if it is."""
 
     @property
     def now(self) -> Instant:

@@ -117,7 +117,6 @@ async def test_an_answer_about_an_artist_is_kept_under_their_reference(
     assert await unfindable(story, key) == []
 
 
-@pytest.mark.xfail(strict=True, reason="a write without an event keeps its answer under nobody")
 @pytest.mark.parametrize("key", ["grant again", "revoke again"])
 async def test_so_is_one_that_changed_nothing(story: Story, key: str) -> None:
     """It names the artist just as well."""

@@ -57,7 +57,6 @@ async def test_an_address_may_carry_what_libpq_takes(database_url: str, query: s
     assert name == "fermata"
 
 
-@pytest.mark.xfail(strict=True, reason="alembic/env.py hands sslmode to asyncpg as an argument")
 async def test_the_same_address_is_migrated(database_url: str) -> None:
     """`fermata migrate` takes the address that the service takes."""
     url = f"{database_url}{'&' if '?' in database_url else '?'}sslmode=prefer"
@@ -151,7 +150,6 @@ async def test_the_head_is_never_beyond_the_events(owner: asyncpg.Connection, si
         await owner.execute(_FAR.format(size=size))
 
 
-@pytest.mark.xfail(strict=True, reason="size <> NULL is neither true nor false in only_forward")
 async def test_the_head_of_an_empty_ledger_stays_at_nothing(database_url: str) -> None:
     """Where there is no event at all, either."""
     async with connected(database_url) as database:

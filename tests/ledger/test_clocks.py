@@ -175,7 +175,6 @@ async def test_a_no_is_recorded_right_after_the_last_event(told: Story, wrong: D
     assert (await kept(told.door.database_url)).last_at == before.last_at + 2
 
 
-@pytest.mark.xfail(strict=True, reason="the jump is counted from a reading that was not believed")
 async def test_a_replica_that_started_in_a_glitch_agrees_once_it_is_over(told: Story) -> None:
     """It permits nothing by time before, and needs no restart after."""
     await move(told.door, HOUR)
