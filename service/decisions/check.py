@@ -164,8 +164,7 @@ class Checker:
 
     async def _arrive(self, consistency: Consistency) -> Instant:
         """Wait until the index is as new as asked for, and return the ledger's time."""
-        if self._follower.broken is not None:
-            raise self._follower.broken
+        self._follower.require_whole()
         match consistency:
             case AtLeast(revision):
                 await self._follower.reach(revision, timeout=self._timeout)

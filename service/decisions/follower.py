@@ -86,10 +86,17 @@ class Follower:
         """Say that there is something new, so that it is fetched now."""
         self._wake.set()
 
+    def require_whole(self) -> None:
+        """Raise LedgerBroken once the ledger has been found to be, each time a new one.
+
+        An exception that is raised again and again would keep every frame it has passed.
+        """
+        if self.broken is not None:
+            raise LedgerBroken(*self.broken.args) from self.broken.__cause__
+
     async def reach(self, revision: int, *, timeout: float) -> None:  # noqa: ASYNC109 - a promise of this method
         """Return once the index holds `revision`. Raises NotThereYet, LedgerBroken."""
-        if self.broken is not None:
-            raise self.broken
+        self.require_whole()
         if self._index.revision >= revision:
             return
         arrived: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -16,7 +16,13 @@ from service.cli.main import app
 from tests.serving import RunningService, running_service
 
 ROOT = Path(__file__).resolve().parents[2]
-FERMATA = (sys.executable, "-c", "from service.cli.main import app; app()")
+# A shell lets the commands it runs in the background ignore Ctrl-C, and they hand that on.
+FERMATA = (
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from service.cli.main import app; app()",
+)
 
 
 @dataclass(frozen=True, slots=True)

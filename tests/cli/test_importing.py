@@ -324,7 +324,11 @@ def test_interrupted_it_says_how_to_go_on(
         environment = {**os.environ, **environment_for(service, state_home)}
         command = [*FERMATA, "import", str(generated(tmp_path, 100)), "--batch", "50"]
         with subprocess.Popen(
-            command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True
+            command,
+            env=environment,
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
         ) as running:
             assert hold_up.reached.wait(60)
             running.send_signal(signal.SIGINT)

@@ -253,6 +253,20 @@ async def test_a_ledger_that_was_altered_answers_nothing(
         await nothing_is_answered(one)
 
 
+async def test_refusing_for_a_long_time_keeps_nothing(
+    appender: Appender, database_url: str
+) -> None:
+    """Every check is refused with an error of its own, whose frames go when it does."""
+    await tamper(database_url, "DELETE FROM ledger WHERE revision = 6")
+    async with replica(database_url) as one:
+        refusals = []
+        for _ in range(3):
+            with pytest.raises(LedgerBroken, match="event 6 is missing") as refused:
+                await one.checker.answer(QUESTION, CALLER)
+            refusals.append(refused.value)
+        assert len({id(refusal) for refusal in [*refusals, one.follower.broken]}) == 4
+
+
 async def test_a_ledger_that_was_altered_is_503_at_the_door(
     appender: Appender, database_url: str
 ) -> None:
