@@ -17,11 +17,11 @@ from tests.serving import RunningService, running_service
 
 ROOT = Path(__file__).resolve().parents[2]
 # A shell lets the commands it runs in the background ignore Ctrl-C, and they hand that on.
+_HEARS_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
 FERMATA = (
     sys.executable,
     "-c",
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-    "from service.cli.main import app; app()",
+    f"{_HEARS_INTERRUPTS}; from service.cli.main import app; app()",
 )
 
 
