@@ -109,6 +109,7 @@ class Follower:
             self._forget_waiters()
             message = f"revision {revision} has not arrived here; this replica is behind"
             raise NotThereYet(message) from None
+        self.require_whole()
 
     async def _run(self) -> None:
         while True:
@@ -194,7 +195,7 @@ class Follower:
         self.broken = broken
         for _, _, arrived in self._waiters:
             if not arrived.done():
-                arrived.set_exception(broken)
+                arrived.set_result(None)
         self._waiters.clear()
 
     async def _disconnect(self) -> None:
