@@ -297,6 +297,11 @@ def upgrade() -> None:
             f"CREATE TRIGGER never_edited BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
             "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
         )
+    # Erasing a person deletes what they said; nothing else ever touches it.
+    op.execute(
+        "CREATE TRIGGER never_edited BEFORE UPDATE OR TRUNCATE ON consents "
+        "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+    )
     op.execute(
         "CREATE TRIGGER only_forward BEFORE UPDATE ON ledger_head "
         "FOR EACH ROW EXECUTE FUNCTION only_forward()"

@@ -149,23 +149,26 @@ class Column:
         """Apply the rules at an instant not before `settled_at`."""
         applied = _lift([self._weigh(record, instant) for record in self._records])
         governing = governing_at(self._reigns, instant)
-        version = self._binding_version(governing, applied)
-        reason = self._reason(version, governing, applied)
+        reason, version = self._judge(governing, applied)
         if reason in PERMITS and (version or 0) < self._min_version:
             reason = self._waiting(self._min_version)
         return Assessment(reason, version, tuple(applied), self._windows())
 
-    def _binding_version(self, governing: int | None, applied: Sequence[Applied]) -> int | None:
-        """Return the version that binds: the one that governs, or a later one said yes to (R4).
+    def _judge(
+        self, governing: int | None, applied: Sequence[Applied]
+    ) -> tuple[Reason, int | None]:
+        """Return the reason, and the version that it is judged by.
 
-        Under `open` nobody is asked, so a yes to a version still in its window changes nothing
-        before that version governs, unless the pipeline acts under that version already.
+        That is the one that governs; or, where a yes permits, a later one that it was shown: it
+        permits at once, whatever governs until then (R4). Under `open` nobody is asked, so there a
+        yes counts only for a pipeline that acts under its version already.
         """
-        asked_for_less = governing is not None and governing >= self._min_version
-        if asked_for_less and self._by_terms_alone(governing) is Reason.OPEN:
-            return governing
-        yeses = [a.version for a in applied if a.standing is Standing.VALID_YES]
-        return max((v for v in [governing, *yeses] if v is not None), default=None)
+        by_terms, by_word = self._by_terms_alone(governing), _by_what_was_said(applied)
+        enough = governing is not None and governing >= self._min_version
+        if by_word is Reason.OPTED_IN and not (by_terms is Reason.OPEN and enough):
+            shown = [a.version or 0 for a in applied if a.standing is Standing.VALID_YES]
+            return by_word, max(governing or 0, *shown)
+        return by_terms or by_word or self._by_silence(governing, applied), governing
 
     def _windows(self) -> tuple[Window, ...]:
         found = (window_of(version, self._delivered) for version in self._versions)
@@ -185,15 +188,6 @@ class Column:
         lapsed = lapses_at is not None and lapses_at <= instant
         standing = Standing.LAPSED_YES if lapsed else Standing.VALID_YES
         return Applied(record, standing, shown.version, lapses_at)
-
-    def _reason(
-        self, version: int | None, governing: int | None, applied: Sequence[Applied]
-    ) -> Reason:
-        return (
-            self._by_terms_alone(version)
-            or _by_what_was_said(applied)
-            or self._by_silence(governing, applied)
-        )
 
     def _by_terms_alone(self, version: int | None) -> Reason | None:
         if version is None:

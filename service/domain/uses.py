@@ -28,14 +28,6 @@ def is_recipient(text: str) -> bool:
     return fits and _RECIPIENT.fullmatch(text) is not None
 
 
-def lineage(use: str) -> tuple[str, ...]:
-    """Return the use itself and all its ancestors, nearest first, ending with the root."""
-    if use == ROOT:
-        return (ROOT,)
-    parts = use.split(".")
-    return (*(".".join(parts[:n]) for n in range(len(parts), 0, -1)), ROOT)
-
-
 def covers(node: str, use: str) -> bool:
     """Tell whether `use` is `node` or lies beneath it."""
     return node in {ROOT, use} or use.startswith(f"{node}.")

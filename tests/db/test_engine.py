@@ -155,3 +155,19 @@ async def test_the_head_of_an_empty_ledger_stays_at_nothing(database_url: str) -
     async with connected(database_url) as database:
         with pytest.raises(asyncpg.RestrictViolationError):
             await database.execute(_FAR.format(size="size + 1"))
+
+
+async def test_what_an_artist_said_can_be_erased_but_not_rewritten(
+    owner: asyncpg.Connection,
+) -> None:
+    """Answers about the past rest on these rows; only erasing a person may take them away."""
+    await owner.execute(
+        "INSERT INTO consents (revision, subject, answer, use, recorded_at, actor, acting_as,"
+        " channel, shown)"
+        " SELECT 5, subject, 'opt_out', '*', now(), 'ana', 'artist', 'email', '{}' FROM artists"
+    )
+    for change in ("UPDATE consents SET answer = 'opt_in'", "TRUNCATE consents"):
+        with pytest.raises(asyncpg.RestrictViolationError, match="append-only"):
+            await owner.execute(change)
+    assert await owner.fetchval("SELECT answer FROM consents") == "opt_out"
+    await owner.execute("DELETE FROM consents")

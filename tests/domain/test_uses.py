@@ -12,12 +12,19 @@ from service.domain.uses import (
     is_path,
     is_recipient,
     leaf_conflict,
-    lineage,
 )
 
 _segments = st.from_regex(r"[a-z][a-z0-9_-]{0,3}", fullmatch=True)
 _paths = st.lists(_segments, min_size=1, max_size=4).map(".".join)
 _nodes = _paths | st.just(ROOT)
+
+
+def lineage(use: str) -> tuple[str, ...]:
+    """Return the use itself and all its ancestors: the other way to say what covers what."""
+    if use == ROOT:
+        return (ROOT,)
+    parts = use.split(".")
+    return (*(".".join(parts[:n]) for n in range(len(parts), 0, -1)), ROOT)
 
 
 @pytest.mark.parametrize("text", ["discovery", "training.generative.music", "a", "a-b_c1", "a.b2"])

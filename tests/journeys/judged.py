@@ -9,9 +9,6 @@ from tests.judge.oracle import Answer, Judge, answer, interval
 History = Mapping[str, Any]
 Check = Mapping[str, Any]
 
-_BY_TERMS = {"prohibited", "recipient_not_listed"}
-_BY_WORD = {"opted_out", "opt_in_expired"}
-
 
 class Rightsholder(NamedTuple):
     """What decides for one rightsholder: what governs, and to which versions a yes holds."""
@@ -22,18 +19,10 @@ class Rightsholder(NamedTuple):
 
     @property
     def bound_to(self) -> int | None:
-        """R4: a yes binds its giver to the version it was shown, be that one pending still.
-
-        The judge's own `policy_version` is the one that governs by R7.
-        """
+        """R4: a yes binds its giver to the version it was shown, be that one pending still."""
         return max(
             [*self.yeses, *([] if self.governing is None else [self.governing])], default=None
         )
-
-    @property
-    def said_yes_to_a_pending_version(self) -> bool:
-        """Whether a yes reaches past what governs."""
-        return self.bound_to != self.governing
 
 
 def disagreement(history: History, check: Check, result: Mapping[str, Any]) -> str | None:
@@ -43,7 +32,7 @@ def disagreement(history: History, check: Check, result: Mapping[str, Any]) -> s
         return f"the judge says {judged}"
     asked = _asked(history, check)
     decisive = next((one for one in asked if one.answer == judged), None)
-    if result["reason"] != judged.reason and not _other_reading(result["reason"], decisive):
+    if result["reason"] != judged.reason:
         return f"the judge says {judged}"
     version = None if decisive is None else _version(decisive, result["reason"])
     if result["policy_version"] != version:
@@ -77,24 +66,12 @@ def _rightsholder(judge: Judge, artist: str) -> Rightsholder:
     )
 
 
-def _other_reading(reason: str, decisive: Rightsholder | None) -> bool:
-    """Whether the service's reason is the one other reading of the order of reasons.
-
-    An artist who said yes to a version still in its window is bound to it (R4). Where a no stands
-    nevertheless, the service judges by that version and answers what the artist said; the judge
-    answers what the version that governs by R7 prohibits. Both deny.
-    """
-    return (
-        decisive is not None
-        and decisive.said_yes_to_a_pending_version
-        and decisive.answer.reason in _BY_TERMS
-        and reason in _BY_WORD
-    )
-
-
 def _version(decisive: Rightsholder, reason: str) -> int | None:
-    """Return the version that the answer has to name: under `open` nobody is asked (R2)."""
-    return decisive.governing if reason == "open" else decisive.bound_to
+    """Return the version that the answer has to name: a later one only where a yes to it permits.
+
+    The judge's own `policy_version` is always the one that governs by R7.
+    """
+    return decisive.bound_to if reason == "opted_in" else decisive.governing
 
 
 def _from_now_on(result: Mapping[str, Any], at: Instant) -> tuple[Instant | None, Instant | None]:

@@ -1,6 +1,6 @@
 """What shapes are made of: identifiers, names, times, words, each with its limits."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -18,15 +18,19 @@ MOST_ROWS = 10_000
 MOST_TEXT = 200_000
 
 
+_USE_ADVICE: Final = "write a use as lower-case words joined by dots: training.generative.music"
+
+
 def _use(text: str) -> str:
     if not uses.is_path(text):
-        message = "write a use as lower-case words joined by dots: training.generative.music"
-        raise ValueError(message)
+        raise ValueError(_USE_ADVICE)
     return text
 
 
 def _node(text: str) -> str:
-    return text if text == uses.ROOT else _use(text)
+    if not uses.is_node(text):
+        raise ValueError(_USE_ADVICE)
+    return text
 
 
 def _recipient(text: str) -> str:
