@@ -115,7 +115,7 @@ def _refuse_open(
             Refusal(
                 "mode",
                 "open_not_possible",
-                "this use has a version of another mode; it cannot become compulsory (R2)",
+                "this use has left `open` or never was; it cannot become compulsory (R2)",
             )
         ]
     if not launch and not draft.editorial:
