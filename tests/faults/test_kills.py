@@ -121,6 +121,7 @@ async def kill_and_start_again(postgres: EmbeddedPostgres, proxy: Proxy, traffic
     """Kill the server, see that nothing is answered for a while, and start it at another port."""
     assert postgres.pid is not None
     await kill_with_children(postgres.pid)
+    await traffic.until(refused=100)  # what was committed just before may still be on its way
     answered, acknowledged = len(traffic.answered), len(traffic.acknowledged)
     await traffic.until(refused=100)
     assert (len(traffic.answered), len(traffic.acknowledged)) == (answered, acknowledged)
