@@ -3,14 +3,39 @@
 import base64
 import binascii
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Literal, Self
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.domain.instant import SECOND, Duration
+from service.domain.instant import SECOND, Duration, parse_duration
 
 KEY_BYTES = 32
+
+
+def _parts(text: object) -> object:
+    """Read a list as people write it in a variable: parts with commas between them."""
+    if not isinstance(text, str):
+        return text
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _is_duration(text: str) -> str:
+    parse_duration(text)
+    return text
+
+
+_Listed = (NoDecode, BeforeValidator(_parts))
+_Names = Annotated[tuple[str, ...], *_Listed]
+_Ports = Annotated[tuple[Annotated[int, Field(ge=1, le=65_535)], ...], *_Listed]
+_Durations = Annotated[tuple[Annotated[str, AfterValidator(_is_duration)], ...], *_Listed]
 
 
 class Settings(BaseSettings):
@@ -41,6 +66,49 @@ class Settings(BaseSettings):
         default=None,
         min_length=1,
         description="The development client's secret; made up where not given.",
+    )
+
+    public_url: str | None = Field(
+        default=None,
+        description="Where artists reach this service: the pages, and the links in letters.",
+    )
+    platform_settings_url: str | None = Field(
+        default=None, description="The platform's own settings page, for letters to point to."
+    )
+    login_client_id: str | None = Field(
+        default=None, description="This service's client at the issuer, for signing in to pages."
+    )
+    login_client_secret: SecretStr | None = Field(
+        default=None, min_length=1, description="That client's secret; a public client has none."
+    )
+
+    send_notices: bool = Field(
+        default=True, description="Send notices from `fermata serve`; else run `fermata worker`."
+    )
+    reminders: _Durations = Field(
+        default=("P7D", "P1D"), description="How long before a window closes artists are reminded."
+    )
+    webhook_calls_per_minute: int = Field(default=600, ge=1)
+    emails_per_minute: int = Field(default=600, ge=1)
+    webhook_ports: _Ports = Field(default=(443,), description="Ports that webhooks may be sent to.")
+    webhook_allowed_networks: _Names = Field(
+        default=(), description="Private networks that webhooks may be sent to after all."
+    )
+    webhook_development: bool = Field(
+        default=False, description="Allow webhooks to plain HTTP on this machine."
+    )
+    smtp_host: str | None = Field(default=None, description="The mail server; none, no e-mail.")
+    smtp_port: int = Field(default=587, ge=1, le=65_535)
+    smtp_encryption: Literal["starttls", "tls", "unsafe_none"] = Field(
+        default="starttls", description="How the connection to the mail server is protected."
+    )
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_helo: str | None = None
+    mail_from: str | None = Field(default=None, description="The address that letters come from.")
+    mail_reply_to: str | None = None
+    bounce_address: str | None = Field(
+        default=None, description="Where bounces go; each letter adds its own mark to it."
     )
 
     host: str = "127.0.0.1"

@@ -121,6 +121,16 @@ class Database:
             await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
             yield session
 
+    @asynccontextmanager
+    async def keep(self) -> AsyncIterator[WriteSession]:
+        """Open a session for what is no part of the ledger and changes no answer.
+
+        What it wrote is durable when the block has ended without an error, and undone otherwise.
+        """
+        async with WriteSession(self._engine, expire_on_commit=False) as session:
+            yield session
+            await session.commit()
+
     async def connection(self) -> AsyncConnection:
         """Open a connection that its holder keeps and closes."""
         return await self._engine.connect()

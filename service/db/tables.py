@@ -243,7 +243,10 @@ class Consent(Table, table=True):
     """One consent record with its evidence: who acted, where, and what they were shown."""
 
     __tablename__ = "consents"
-    __table_args__ = (Index("ix_consents_subject_revision", "subject", "revision"),)
+    __table_args__ = (
+        Index("ix_consents_subject_revision", "subject", "revision"),
+        Index("ix_consents_use_subject", "use", "subject"),
+    )
 
     revision: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     subject: str = _text(nullable=False)
@@ -276,7 +279,10 @@ class Delivery(Table, table=True):
     """The first confirmed arrival of a notice at an artist; it starts the window (R6)."""
 
     __tablename__ = "deliveries"
-    __table_args__ = (PrimaryKeyConstraint("notice_id", "subject"),)
+    __table_args__ = (
+        PrimaryKeyConstraint("notice_id", "subject"),
+        Index("ix_deliveries_notice_closes", "notice_id", "closes_at"),
+    )
 
     notice_id: str = _text(nullable=False)
     subject: str = _text(nullable=False, index=True)
@@ -297,6 +303,124 @@ class Bounce(Table, table=True):
     channel: str = _text(nullable=False)
     bounced_at: int = _instant(nullable=False)
     revision: int = _bigint(nullable=False)
+
+
+class Contact(Table, table=True):
+    """Where an artist can be reached outside the service, as the platform says.
+
+    It is no event, for it changes no answer. Erasing the artist deletes it.
+    """
+
+    __tablename__ = "contacts"
+    __table_args__ = {"schema": PRIVATE}
+
+    subject: str = _text(primary_key=True)
+    email: str | None = _text()
+    locale: str | None = _text()
+    updated_at: int = _instant(nullable=False)
+
+
+class Announcement(Table, table=True):
+    """How far the telling of one notice has come. Bookkeeping: it decides nothing.
+
+    Everybody registered up to (`after_revision`, `after_subject`) has been looked at. From
+    `ended_at` on nobody is told any more: a later version has taken this one's place.
+    """
+
+    __tablename__ = "announcements"
+
+    notice_id: str = _text(primary_key=True)
+    after_revision: int = _bigint(nullable=False)
+    after_subject: str = _text(nullable=False)
+    ended_at: int | None = _instant()
+
+
+class Audience(Table, table=True):
+    """One artist who is to be told of one notice, because only a window can bind them (R7)."""
+
+    __tablename__ = "audience"
+    __table_args__ = (PrimaryKeyConstraint("notice_id", "subject"),)
+
+    notice_id: str = _text(nullable=False)
+    subject: str = _text(nullable=False, index=True)
+    added_at: int = _instant(nullable=False)
+
+
+class SendBatch(Table, table=True):
+    """Sends that one worker takes at once, always the same ones in the same order.
+
+    `due_at` is when it may be tried next, null where nothing is left to do. A worker holds it
+    until `leased_until`; `fence` grows with each taking, so that a worker which lost its lease
+    can tell. `occurred_at` is what its messages say. `tries` counts.
+    """
+
+    __tablename__ = "send_batches"
+    __table_args__ = (
+        Index("ix_send_batches_due", "channel", "due_at", postgresql_where="due_at IS NOT NULL"),
+        Index("ix_send_batches_notice", "notice_id"),
+    )
+
+    batch_id: int | None = Field(
+        default=None, sa_column=Column(BigInteger, primary_key=True, autoincrement=True)
+    )
+    notice_id: str = _text(nullable=False)
+    channel: str = _text(nullable=False)
+    reminder: int = Field(sa_type=SmallInteger, nullable=False)
+    occurred_at: int = _instant(nullable=False)
+    tries: int = Field(sa_type=SmallInteger, nullable=False)
+    due_at: int | None = _instant()
+    leased_until: int | None = _instant()
+    fence: int = Field(nullable=False)
+
+
+class Send(Table, table=True):
+    """One artist told of one notice by one channel: the notice (`reminder` 0) or its n-th reminder.
+
+    The key is what keeps anybody from being told twice.
+    """
+
+    __tablename__ = "sends"
+    __table_args__ = (
+        PrimaryKeyConstraint("notice_id", "subject", "channel", "reminder"),
+        Index("ix_sends_batch", "batch_id", "position"),
+        Index("ix_sends_message", "message_id", postgresql_where="message_id IS NOT NULL"),
+    )
+
+    notice_id: str = _text(nullable=False)
+    subject: str = _text(nullable=False)
+    channel: str = _text(nullable=False)
+    reminder: int = Field(sa_type=SmallInteger, nullable=False)
+    batch_id: int = _bigint(nullable=False)
+    position: int = Field(sa_type=SmallInteger, nullable=False)
+    state: str = _text(nullable=False)
+    message_id: str | None = _text()
+    reason: str | None = _text()
+    settled_at: int | None = _instant()
+
+
+class SendChannel(Table, table=True):
+    """What all workers share about one channel: when it is free again, whether it has closed."""
+
+    __tablename__ = "send_channels"
+
+    channel: str = _text(primary_key=True)
+    free_at: int = _instant(nullable=False)
+    closed_at: int | None = _instant()
+    closed_reason: str | None = _text()
+
+
+class WebhookEndpointRow(Table, table=True):
+    """The platform's endpoint for notices. Its keys are sealed under the key encryption key."""
+
+    __tablename__ = "webhook_endpoint"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"), {"schema": PRIVATE})
+
+    id: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+    endpoint_id: str = _text(nullable=False)
+    url: str = _text(nullable=False)
+    sealed_keys: bytes = Field(sa_type=LargeBinary, nullable=False)
+    registered_at: int = _instant(nullable=False)
+    proven_at: int | None = _instant()
 
 
 class IdempotencyKey(Table, table=True):

@@ -109,3 +109,29 @@ def governing_at(steps: Sequence[Reign], instant: Instant) -> int | None:
             break
         governing = step.version
     return governing
+
+
+def window_matters(
+    versions: Sequence[PolicyVersion],
+    number: int,
+    registered_at: Instant,
+    delivered: Mapping[int, Instant],
+    now: Instant,
+) -> bool:
+    """Tell whether a window of this version makes, or would make, it govern the artist (R7).
+
+    The window is the artist's own where a delivery is recorded, else one that would open now.
+    Where it is false nobody needs to be told, or reminded: the version binds without a window, or
+    a higher one governs on every column before this window has closed.
+    """
+    version = versions[number - 1]
+    window = window_of(version, {number: now, **delivered})
+    if window is None or version.launch or version.editorial:
+        return False
+    for recipient in version.recipients:
+        bound = binding_instants(
+            versions, recipient, registered_at, {**delivered, number: window.opens_at}
+        )
+        if Reign(window.closes_at, number) in reigns(bound):
+            return True
+    return False

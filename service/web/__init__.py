@@ -1,0 +1,1 @@
+"""Pages: the artists' settings, the public policies, the link in a letter."""
