@@ -65,6 +65,10 @@ $(NODE_STAMP): $(TOOLS_STAMP)
 	@cd $(NODE_TOOLS) && $(abspath $(BIN))/$(NPM) ci --silent
 	@touch $@
 
+.PHONY: browser
+browser: ## install the browser that the tests of the pages drive, where there is none
+	@tools/install_browser.sh
+
 # --- running ----------------------------------------------------------------------------------------------------------
 
 .PHONY: demo serve bench
@@ -81,7 +85,7 @@ bench: $(RUN_STAMP) ## measure strong checks per second
 # --- testing ----------------------------------------------------------------------------------------------------------
 
 .PHONY: test
-test: $(TOOLS_STAMP) ## run every test, in parallel and in random order; warnings are errors
+test: $(NODE_STAMP) browser ## run every test, in parallel and in random order; warnings are errors
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 # --- checking; each part can be run alone -----------------------------------------------------------------------------
