@@ -68,6 +68,11 @@ class Refusal:
     bare: bool = False
 
 
+_MAIL: Mapping[str, Mapping[str, Any]] = {
+    "pages": {"publicUrl": "https://consent.example.org"},
+    "mail": {"host": "mail.example.org", "from": "consent@example.org"},
+}
+
 REFUSALS = (
     Refusal(
         "nothing set",
@@ -96,6 +101,21 @@ REFUSALS = (
         ("/secrets/databaseUrl", "'value' not allowed"),
     ),
     Refusal(
+        "the password of the mail server written into the values",
+        {"mail": {"password": "x"}},
+        ("/mail", "'password' not allowed"),
+    ),
+    Refusal(
+        "the login client's secret written into the values",
+        {"pages": {"loginClientSecret": "x"}},
+        ("/pages", "'loginClientSecret' not allowed"),
+    ),
+    Refusal(
+        "the password of the mail server among the settings",
+        {"settings": {"FERMATA_SMTP_PASSWORD": "x"}},
+        ("settings.FERMATA_SMTP_PASSWORD looks like a secret",),
+    ),
+    Refusal(
         "a password among the settings",
         {"settings": {"FERMATA_DATABASE_PASSWORD": "x"}},
         ("settings.FERMATA_DATABASE_PASSWORD looks like a secret",),
@@ -116,6 +136,16 @@ REFUSALS = (
         ("/auth", "'localIssuer' not allowed"),
     ),
     Refusal(
+        "webhooks to the pod itself, in clear",
+        {"settings": {"FERMATA_WEBHOOK_DEVELOPMENT": "true"}},
+        ("/settings/FERMATA_WEBHOOK_DEVELOPMENT", "must be 'false'"),
+    ),
+    Refusal(
+        "webhook ports that are none, which a network policy would get wrong",
+        {"settings": {"FERMATA_WEBHOOK_PORTS": "https"}},
+        ("/settings/FERMATA_WEBHOOK_PORTS", "does not match pattern"),
+    ),
+    Refusal(
         "a setting that the chart sets itself",
         {"settings": {"FERMATA_ISSUER": "https://other.example.org"}},
         ("settings.FERMATA_ISSUER is set",),
@@ -124,6 +154,16 @@ REFUSALS = (
         "another port, which the probes would not find",
         {"settings": {"FERMATA_PORT": "9090"}},
         ("settings.FERMATA_PORT is set",),
+    ),
+    Refusal(
+        "API pods that send beside the worker",
+        {"settings": {"FERMATA_SEND_NOTICES": "true"}},
+        ("settings.FERMATA_SEND_NOTICES is set",),
+    ),
+    Refusal(
+        "a mail server among the settings, which no network policy would know of",
+        {"settings": {"FERMATA_SMTP_HOST": "mail.example.org"}},
+        ("settings.FERMATA_SMTP_HOST is set",),
     ),
     Refusal(
         "a setting that is not Fermata's",
@@ -137,6 +177,66 @@ REFUSALS = (
         ("/auth/issuer", "does not match pattern"),
     ),
     Refusal("no audience", {"auth": {"audience": ""}}, ("auth.audience is empty",)),
+    Refusal(
+        "pages without TLS",
+        {"pages": {"publicUrl": "http://consent.example.org"}},
+        ("/pages/publicUrl", "does not match pattern"),
+    ),
+    Refusal(
+        "pages beneath a path, which their links would not have",
+        {"pages": {"publicUrl": "https://example.org/consent"}},
+        ("/pages/publicUrl", "does not match pattern"),
+    ),
+    Refusal(
+        "signing in without an address to come back to",
+        {"pages": {"loginClientId": "fermata-pages"}},
+        ("pages.publicUrl is empty", "sign in"),
+    ),
+    Refusal(
+        "a login client's secret without the client",
+        {"secrets": {"loginClientSecret": {"name": "fermata-login"}}},
+        ("pages.loginClientId is empty",),
+    ),
+    Refusal(
+        "letters from nobody, with no link to say no by",
+        {"mail": {"host": "mail.example.org"}},
+        ("mail.from is empty", "pages.publicUrl is empty"),
+    ),
+    Refusal(
+        "a sender with no mail server",
+        {"mail": {"from": "consent@example.org"}},
+        ("mail.from is set, but mail.host is empty",),
+    ),
+    Refusal(
+        "a sender that is no address",
+        {"mail": {"from": "Fermata <consent@example.org>"}},
+        ("/mail/from", "does not match pattern"),
+    ),
+    Refusal(
+        "letters in clear",
+        {"mail": {"encryption": "unsafe_none"}},
+        ("/mail/encryption", "value must be one of 'starttls', 'tls'"),
+    ),
+    Refusal(
+        "a name for the mail server without a password",
+        {**_MAIL, "mail": {**_MAIL["mail"], "username": "fermata"}},
+        ("secrets.smtpPassword.name is empty", "FERMATA_SMTP_PASSWORD"),
+    ),
+    Refusal(
+        "a password for the mail server without a name",
+        {**_MAIL, "secrets": {"smtpPassword": {"name": "fermata-mail"}}},
+        ("mail.username is empty",),
+    ),
+    Refusal(
+        "a worker of no pods, with which nobody would be told anything",
+        {"worker": {"replicaCount": 0}},
+        ("/worker/replicaCount", "minimum"),
+    ),
+    Refusal(
+        "an Ingress without a name",
+        {"ingress": {"enabled": True}},
+        ("ingress.host is empty", "pages.publicUrl"),
+    ),
     Refusal("an unknown value", {"replicas": 3}, ("'replicas' not allowed",)),
     Refusal("a misspelt value inside another", {"image": {"tags": "1"}}, ("/image", "'tags' not")),
     Refusal("a word for a number", {"replicaCount": "two"}, ("/replicaCount", "want integer")),
@@ -156,6 +256,11 @@ REFUSALS = (
         "a network policy that cuts off the database and the issuer",
         {"networkPolicy": {"enabled": True}},
         ("networkPolicy.databaseTo is empty", "networkPolicy.issuerTo is empty"),
+    ),
+    Refusal(
+        "a network policy that cuts off the mail server",
+        {**_MAIL, "networkPolicy": {"enabled": True}},
+        ("networkPolicy.mailTo is empty",),
     ),
 )
 

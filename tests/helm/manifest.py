@@ -38,7 +38,7 @@ def is_hook(manifest: Manifest) -> bool:
 
 
 def workloads(manifests: list[Manifest]) -> list[Manifest]:
-    """What makes pods: the Deployment and the Job where there is one."""
+    """What makes pods: the Deployments, and the Job where there is one."""
     return [*of_kind(manifests, "Deployment"), *of_kind(manifests, "Job")]
 
 

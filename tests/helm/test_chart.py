@@ -22,7 +22,12 @@ from tests.helm.manifest import (
 from tools import check_helm
 from tools.check_helm import CHART, MINIMAL, Manifest
 
-SECRETS = ("DATABASE_URL", "FERMATA_KEY_ENCRYPTION_KEY")
+SECRETS = (
+    "DATABASE_URL",
+    "FERMATA_KEY_ENCRYPTION_KEY",
+    "FERMATA_LOGIN_CLIENT_SECRET",
+    "FERMATA_SMTP_PASSWORD",
+)
 NETWORK = {
     "enabled": True,
     "databaseTo": [{"ipBlock": {"cidr": "10.0.0.5/32"}}],
@@ -61,11 +66,16 @@ def test_no_secret_is_made_and_none_is_written_out(manifests: list[Manifest]) ->
 
 def test_the_secrets_are_the_ones_that_the_values_name(full: list[Manifest]) -> None:
     """Name and key are the operator's."""
-    variables = environment(the(full, "Deployment"))
+    variables = {
+        **environment(the(full, "Deployment")),
+        **environment(the(full, "Deployment", "worker")),
+    }
     found = [variables[name]["valueFrom"]["secretKeyRef"] for name in SECRETS]
     assert found == [
         {"name": "postgres-app", "key": "uri"},
         {"name": "fermata-keys", "key": "current"},
+        {"name": "fermata-login", "key": "client-secret"},
+        {"name": "fermata-mail", "key": "password"},
     ]
 
 
@@ -249,8 +259,9 @@ def test_every_pod_says_what_it_needs(manifests: list[Manifest]) -> None:
 
 
 def test_traffic_and_budgets_are_about_the_api_alone(full: list[Manifest]) -> None:
-    """A migrating pod gets no request and counts for no budget."""
-    api, job = the(full, "Deployment"), the(full, "Job", "migration")
+    """A pod that migrates or sends gets no request and counts for no budget."""
+    api = the(full, "Deployment")
+    others = [the(full, "Job", "migration"), the(full, "Deployment", "worker")]
     selectors = [
         the(full, "Service")["spec"]["selector"],
         the(full, "PodDisruptionBudget")["spec"]["selector"]["matchLabels"],
@@ -263,7 +274,7 @@ def test_traffic_and_budgets_are_about_the_api_alone(full: list[Manifest]) -> No
     ]
     for selector in selectors:
         assert selects(selector, api)
-        assert not selects(selector, job)
+        assert not any(selects(selector, other) for other in others)
 
 
 def test_two_releases_in_one_namespace_keep_apart(minimal: list[Manifest]) -> None:

@@ -9,12 +9,31 @@ from typing import Any
 
 import yaml
 
-from tests.helm.manifest import container, pod, the
+from service.auth.login import CALLBACK_PATH, SIGNED_OUT_PATH
+from service.cli.main import app
+from tests.helm.manifest import container, pod, the, workloads
 from tools import check_helm
 from tools.check_helm import CHART, ROOT, Manifest
 
 README = (CHART / "README.md").read_text(encoding="utf-8")
 CONTAINERFILE = (ROOT / "Containerfile").read_text(encoding="utf-8")
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+
+
+def _examples() -> tuple[dict[str, Any], dict[str, Any]]:
+    """The values that the README shows: those that everybody needs, and those for more."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+    required, optional = (yaml.safe_load(block) for block in blocks)
+    return required, optional
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """Both together, the second winning, as Helm does with two files."""
+    merged = {**below, **above}
+    for name in below.keys() & above.keys():
+        if isinstance(below[name], dict) and isinstance(above[name], dict):
+            merged[name] = _laid_over(below[name], above[name])
+    return merged
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -34,27 +53,41 @@ def _instruction(name: str) -> list[str]:
 def test_the_table_of_values_is_the_values_file() -> None:
     """Each value is in the README once, in the file's order, with the file's default."""
     rows = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|", README, flags=re.MULTILINE)
-    values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    assert [(name, json.loads(default)) for name, default in rows] == list(_leaves(values))
+    assert [(name, json.loads(default)) for name, default in rows] == list(_leaves(VALUES))
 
 
 def test_the_values_that_the_readme_shows_install() -> None:
-    """The example is complete."""
-    (example,) = re.findall(r"^```yaml\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-    manifests = check_helm.render(values=yaml.safe_load(example))
-    assert the(manifests, "Deployment")
+    """The first example is complete, and goes together with the second."""
+    required, optional = _examples()
+    assert the(check_helm.render(values=required), "Deployment")
+    both = check_helm.render(values=_laid_over(required, optional))
+    assert the(both, "Deployment", "worker")
 
 
 def test_the_secrets_that_the_readme_makes_are_the_ones_that_its_values_name() -> None:
     """Following it from top to bottom leaves no reference dangling."""
     made = dict(re.findall(r"create secret generic (\S+) \\\n +--from-literal=(\w+)=", README))
-    minimal = yaml.safe_load((CHART / "ci" / "minimal-values.yaml").read_text(encoding="utf-8"))
-    defaults = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    named = {
-        minimal["secrets"][which]["name"]: secret["key"]
-        for which, secret in defaults["secrets"].items()
+    required, optional = _examples()
+    shown = _laid_over(required, optional)["secrets"]
+    assert made == {
+        shown[which]["name"]: secret["key"] for which, secret in VALUES["secrets"].items()
     }
-    assert made == named
+
+
+def test_the_table_of_secrets_is_every_place_that_names_one() -> None:
+    """Nobody has to look for a Secret that they should have made."""
+    (table,) = re.findall(r"^## Secrets\n(.*?)^## ", README, flags=re.MULTILINE | re.DOTALL)
+    listed = re.findall(r"^\| `([^`]+)`", table, flags=re.MULTILINE)
+    elsewhere = ["ingress.tlsSecretName", "image.pullSecrets"]
+    assert listed == [*(f"secrets.{name}" for name in VALUES["secrets"]), *elsewhere]
+
+
+def test_the_addresses_to_register_are_the_ones_that_people_come_back_to() -> None:
+    """An OpenID provider refuses any that it does not know."""
+    _, optional = _examples()
+    address = optional["pages"]["publicUrl"]
+    for path in (CALLBACK_PATH, SIGNED_OUT_PATH):
+        assert f"`{address}{path}`" in README
 
 
 def test_the_chart_is_of_this_version_of_the_service() -> None:
@@ -72,6 +105,16 @@ def test_the_image_is_what_the_chart_runs(minimal: list[Manifest]) -> None:
     assert _instruction("EXPOSE") == [str(container(api)["ports"][0]["containerPort"])]
     assert [json.loads(line) for line in _instruction("ENTRYPOINT")] == [["fermata"]]
     assert [json.loads(line) for line in _instruction("CMD")] == [container(api)["args"]]
+
+
+def test_every_pod_runs_a_command_that_there_is(manifests: list[Manifest]) -> None:
+    """A renamed command cannot leave the chart behind."""
+    commands = {
+        command.name or command.callback.__name__
+        for command in app.registered_commands
+        if command.callback
+    }
+    assert {container(workload)["args"][0] for workload in workloads(manifests)} <= commands
 
 
 def test_what_the_image_copies_is_there_and_is_sent_to_the_builder() -> None:

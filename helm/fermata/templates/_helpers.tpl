@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* At most 50 characters, so that "-migrate" and the suffixes that Kubernetes adds still fit into 63. */}}
+{{/* At most 50 characters, so that "-migrate", "-worker" and the suffixes that Kubernetes adds still fit into 63. */}}
 {{- define "fermata.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
@@ -81,9 +81,10 @@ capabilities:
 
 {{/* What the chart itself settles, by variable or argument: nothing under "settings" may name one. */}}
 {{- define "fermata.managedVariables" -}}
-FERMATA_DATABASE_URL FERMATA_DATA_DIR FERMATA_KEY_ENCRYPTION_KEY FERMATA_ISSUER FERMATA_AUDIENCE FERMATA_LOCAL_ISSUER FERMATA_HOST FERMATA_PORT
+FERMATA_DATABASE_URL FERMATA_DATA_DIR FERMATA_KEY_ENCRYPTION_KEY FERMATA_ISSUER FERMATA_AUDIENCE FERMATA_LOCAL_ISSUER FERMATA_HOST FERMATA_PORT FERMATA_PUBLIC_URL FERMATA_LOGIN_CLIENT_ID FERMATA_LOGIN_CLIENT_SECRET FERMATA_SEND_NOTICES FERMATA_SMTP_HOST FERMATA_SMTP_PORT FERMATA_SMTP_ENCRYPTION FERMATA_SMTP_USERNAME FERMATA_SMTP_PASSWORD FERMATA_MAIL_FROM FERMATA_MAIL_REPLY_TO FERMATA_BOUNCE_ADDRESS
 {{- end -}}
 
+{{/* What the API and the worker both need. That there is mail at all the API must know too: it says who can be reached. */}}
 {{- define "fermata.env" -}}
 {{ include "fermata.migrationEnv" . }}
 - name: FERMATA_KEY_ENCRYPTION_KEY
@@ -95,6 +96,74 @@ FERMATA_DATABASE_URL FERMATA_DATA_DIR FERMATA_KEY_ENCRYPTION_KEY FERMATA_ISSUER 
   value: {{ .Values.auth.issuer | quote }}
 - name: FERMATA_AUDIENCE
   value: {{ .Values.auth.audience | quote }}
+{{- with .Values.pages.publicUrl }}
+- name: FERMATA_PUBLIC_URL
+  value: {{ trimSuffix "/" . | quote }}
+{{- end }}
+{{- with .Values.mail }}
+{{- if .host }}
+- name: FERMATA_SMTP_HOST
+  value: {{ .host | quote }}
+- name: FERMATA_SMTP_PORT
+  value: {{ .port | quote }}
+- name: FERMATA_SMTP_ENCRYPTION
+  value: {{ .encryption | quote }}
+- name: FERMATA_MAIL_FROM
+  value: {{ .from | quote }}
+{{- with .replyTo }}
+- name: FERMATA_MAIL_REPLY_TO
+  value: {{ . | quote }}
+{{- end }}
+{{- with .bounceAddress }}
+- name: FERMATA_BOUNCE_ADDRESS
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "fermata.apiEnv" -}}
+{{ include "fermata.env" . }}
+{{- with .Values.pages.loginClientId }}
+- name: FERMATA_LOGIN_CLIENT_ID
+  value: {{ . | quote }}
+{{- end }}
+{{- with .Values.secrets.loginClientSecret }}
+{{- if .name }}
+- name: FERMATA_LOGIN_CLIENT_SECRET
+  valueFrom:
+    secretKeyRef:
+      name: {{ .name | quote }}
+      key: {{ .key | quote }}
+{{- end }}
+{{- end }}
+- name: FERMATA_SEND_NOTICES
+  value: {{ not .Values.worker.enabled | quote }}
+{{- if not .Values.worker.enabled }}
+{{- include "fermata.mailLogin" . }}
+{{- end }}
+{{- end -}}
+
+{{- define "fermata.workerEnv" -}}
+{{ include "fermata.env" . }}
+{{- include "fermata.mailLogin" . }}
+{{- end -}}
+
+{{/* Only for those who send. */}}
+{{- define "fermata.mailLogin" -}}
+{{- if and .Values.mail.host .Values.mail.username }}
+- name: FERMATA_SMTP_USERNAME
+  value: {{ .Values.mail.username | quote }}
+- name: FERMATA_SMTP_PASSWORD
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.secrets.smtpPassword.name | quote }}
+      key: {{ .Values.secrets.smtpPassword.key | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "fermata.ingressHost" -}}
+{{- .Values.ingress.host | default (urlParse .Values.pages.publicUrl).hostname -}}
 {{- end -}}
 
 {{/* A migration changes tables and reads nothing that was said: it does not get the key. */}}
@@ -138,6 +207,37 @@ httpGet:
 {{- if not .Values.secrets.keyEncryptionKey.name -}}
 {{- $wrong = append $wrong (printf "secrets.keyEncryptionKey.name is empty: name the existing Secret whose key %s holds the key encryption key" .Values.secrets.keyEncryptionKey.key) -}}
 {{- end -}}
+{{- with .Values.mail -}}
+{{- if .host -}}
+{{- if not .from -}}
+{{- $wrong = append $wrong "mail.from is empty: set it to the address that letters come from, or leave mail.host empty" -}}
+{{- end -}}
+{{- if not $.Values.pages.publicUrl -}}
+{{- $wrong = append $wrong "pages.publicUrl is empty: letters carry a link by which artists can say no, and it starts with that" -}}
+{{- end -}}
+{{- else -}}
+{{- range $name := list "from" "replyTo" "bounceAddress" "username" -}}
+{{- if get $.Values.mail $name -}}
+{{- $wrong = append $wrong (printf "mail.%s is set, but mail.host is empty: no letter would be sent" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .username (not $.Values.secrets.smtpPassword.name) -}}
+{{- $wrong = append $wrong (printf "secrets.smtpPassword.name is empty: name the existing Secret whose key %s holds the password of mail.username" $.Values.secrets.smtpPassword.key) -}}
+{{- end -}}
+{{- if and $.Values.secrets.smtpPassword.name (not .username) -}}
+{{- $wrong = append $wrong "mail.username is empty, but secrets.smtpPassword.name is set: say whose password it is" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.pages.loginClientId (not .Values.pages.publicUrl) -}}
+{{- $wrong = append $wrong "pages.publicUrl is empty: people who sign in come back to it from your OpenID provider" -}}
+{{- end -}}
+{{- if and .Values.secrets.loginClientSecret.name (not .Values.pages.loginClientId) -}}
+{{- $wrong = append $wrong "pages.loginClientId is empty, but secrets.loginClientSecret.name is set: say whose secret it is" -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (not (include "fermata.ingressHost" .)) -}}
+{{- $wrong = append $wrong "ingress.host is empty, and so is pages.publicUrl: say by which name the service is reached" -}}
+{{- end -}}
 {{- range $name := splitList " " (include "fermata.managedVariables" .) -}}
 {{- if hasKey $.Values.settings $name -}}
 {{- $wrong = append $wrong (printf "settings.%s is set: the chart settles that itself" $name) -}}
@@ -160,6 +260,9 @@ httpGet:
 {{- end -}}
 {{- if not .Values.networkPolicy.issuerTo -}}
 {{- $wrong = append $wrong "networkPolicy.issuerTo is empty: the pods could not fetch the keys of their OpenID provider" -}}
+{{- end -}}
+{{- if and .Values.mail.host (not .Values.networkPolicy.mailTo) -}}
+{{- $wrong = append $wrong "networkPolicy.mailTo is empty: no letter could reach the mail server" -}}
 {{- end -}}
 {{- end -}}
 {{- if $wrong -}}
