@@ -128,6 +128,13 @@ fix: $(DEV_STAMP) ## format, and mend what ruff can mend by itself
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+.PHONY: messages
+messages: $(DEV_STAMP) ## collect the sentences of the pages for translators (service/web/locales)
+	@$(BIN)/pybabel -q extract --mapping-file babel.cfg --no-wrap --add-location=file --sort-by-file \
+	  --project=Fermata --copyright-holder='the Fermata authors' --output-file=service/web/locales/messages.pot .
+	@$(BIN)/pybabel -q update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --no-wrap \
+	  --input-file=service/web/locales/messages.pot --output-dir=service/web/locales
+
 # --- locks ------------------------------------------------------------------------------------------------------------
 
 # One resolution for every platform and Python; hashes of every file that the index offers; no address. `--no-config` and

@@ -104,6 +104,14 @@ class Connection:
         """Read. Raises Problem."""
         return self._call("GET", path, params=params)
 
+    def tagged(self, path: str, **params: str | int) -> tuple[Json, str]:
+        """Read what has an ETag, such as an artist's settings, and return both. Raises Problem.
+
+        A yes that is given on it goes with the tag, as `seen` of `write`.
+        """
+        answer = self._answer("GET", path, params=params)
+        return answer.json(), answer.headers["etag"]
+
     def check(self, use: str, content: Sequence[str] | None = None, **options: object) -> Json:
         """Ask whether content may be used, or `artists=[…]`; results are in the order asked.
 
@@ -119,13 +127,16 @@ class Connection:
         body: Json | None = None,
         *,
         key: str | None = None,
+        seen: str | None = None,
         **params: str,
     ) -> Json:
         """Write once, however often it has to be tried. Raises Problem.
 
-        `key` makes repetitions of the same write recognisable beyond this call.
+        `key` makes repetitions of the same write recognisable beyond this call. `seen` is the ETag
+        of what a yes was given on.
         """
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        headers |= {} if seen is None else {"If-Match": seen}
         for attempt in range(_ATTEMPTS):
             try:
                 return self._call(method, path, body, headers=headers, params=params)
@@ -145,6 +156,18 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> Json:
+        result: Json = self._answer(method, path, body, headers=headers, params=params).json()
+        return result
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        body: Json | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str | int] | None = None,
+    ) -> httpx2.Response:
         request = self._http.build_request(
             method, path, json=body, headers=headers, params=params or None
         )
@@ -153,8 +176,7 @@ class Connection:
             answer = self._send(request, fresh=True)
         if not answer.is_success:
             raise Problem(answer.status_code, _problem(answer))
-        result: Json = answer.json()
-        return result
+        return answer
 
     def _send(self, request: httpx2.Request, *, fresh: bool) -> httpx2.Response:
         if self._tokens is not None:

@@ -82,6 +82,24 @@ class Settings(BaseSettings):
         default=None, min_length=1, description="That client's secret; a public client has none."
     )
 
+    pdp_url: str | None = Field(
+        default=None,
+        description="Where pipelines reach this service, for AuthZEN's metadata; else the public "
+        "URL.",
+    )
+    pdp_signing_key: SecretStr | None = Field(
+        default=None,
+        min_length=1,
+        description="A private P-256 key, PEM or JWK, that signs AuthZEN's metadata.",
+    )
+    authzen_content_types: _Names = Field(
+        default=("content", "track", "upload", "record"),
+        description="AuthZEN types of resource that mean content.",
+    )
+    authzen_artist_types: _Names = Field(
+        default=("artist",), description="AuthZEN types of resource that mean artists."
+    )
+
     send_notices: bool = Field(
         default=True, description="Send notices from `fermata serve`; else run `fermata worker`."
     )
@@ -133,6 +151,13 @@ class Settings(BaseSettings):
     def _one_issuer(self) -> Self:
         if self.local_issuer and self.issuer is not None:
             message = "the local issuer is for development: unset FERMATA_ISSUER or switch it off"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> Self:
+        if set(self.authzen_content_types) & set(self.authzen_artist_types):
+            message = "a type of resource means content or artists, not both"
             raise ValueError(message)
         return self
 

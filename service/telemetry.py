@@ -4,7 +4,7 @@ import logging
 from collections import Counter as Tally
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 
 class Telemetry:
@@ -23,6 +23,28 @@ class Telemetry:
             registry=self._registry,
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
         )
+
+        self._sends = Counter(
+            "fermata_sends",
+            "Artists told of a notice or reminded of it, or not, by what became of it.",
+            ["channel", "outcome"],
+            registry=self._registry,
+        )
+        self._waiting = Gauge(
+            "fermata_waiting_batches",
+            "Batches of sends that have something left to do.",
+            ["channel"],
+            registry=self._registry,
+        )
+
+    def count_sends(self, channel: str, outcome: str, number: int) -> None:
+        """Count what became of so many sends."""
+        if number:
+            self._sends.labels(channel, outcome).inc(number)
+
+    def set_waiting_batches(self, channel: str, number: int) -> None:
+        """Say how many batches of a channel have something left to do."""
+        self._waiting.labels(channel).set(number)
 
     def count_check(self, reasons: Iterable[str], seconds: float) -> None:
         """Count one answered check and its results."""

@@ -70,7 +70,7 @@ def scratch_dir() -> Iterator[Path]:
 @pytest.fixture
 async def database_url(postgres_url: str) -> AsyncIterator[str]:
     """URL of a database of this test's own, migrated to the newest schema and otherwise empty."""
-    async with _database(postgres_url, _TEMPLATE) as url:
+    async with migrated_database(postgres_url) as url:
         yield url
 
 
@@ -79,6 +79,11 @@ async def empty_database_url(postgres_url: str) -> AsyncIterator[str]:
     """URL of a database of this test's own without any table, for tests of the migrations."""
     async with _database(postgres_url, "template0") as url:
         yield url
+
+
+def migrated_database(server: str) -> contextlib.AbstractAsyncContextManager[str]:
+    """Return a database of its own for the block, for fixtures that several tests share."""
+    return _database(server, _TEMPLATE)
 
 
 @contextlib.asynccontextmanager

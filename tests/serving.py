@@ -49,6 +49,7 @@ def running_service(
     database_url: str,
     *,
     wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    listening: socket.socket | None = None,
     **settings: object,
 ) -> Iterator[RunningService]:
     """Serve the app over this database on a free port until the block ends.
@@ -56,10 +57,12 @@ def running_service(
     Args:
         database_url: a migrated database.
         wrap: puts a layer around the app, such as one that holds a request up.
-        settings: fields of `Settings` that shall be different.
+        listening: where to serve, on 127.0.0.1; closed in the end.
+        settings: fields of `Settings` that shall be different. With an `issuer` that one is
+            trusted, and no token that is made here.
 
     """
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listening or socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]
     issuer = LocalIssuer(
         f"http://127.0.0.1:{port}", "fermata", SystemClock(), clients=development_clients(SECRET)
@@ -68,9 +71,10 @@ def running_service(
         database_url=database_url,
         issuer=None,
         local_issuer=False,
+        send_notices=False,
         key_encryption_key=SecretStr(base64.b64encode(bytes(KEY_BYTES)).decode()),
     ).model_copy(update=settings)
-    app = wrap(create_app(complete, local_issuer=issuer))
+    app = wrap(create_app(complete, local_issuer=None if complete.issuer else issuer))
     config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="on")
     config.timeout_graceful_shutdown = 5
     server = uvicorn.Server(config)

@@ -72,13 +72,16 @@ def allowed(*scopes: Scope) -> Dependency:
 
 Speaks = Annotated[Principal, allowed(Scope.CONSENTS, Scope.MANAGE)]
 Listens = Annotated[Principal, allowed(Scope.CONSENTS, Scope.MANAGE, Scope.AUDIT)]
+RunsRoster = Annotated[Principal, allowed(Scope.CONSENTS)]
 Registers = Annotated[Principal, allowed(Scope.MANAGE, Scope.CATALOG)]
 SEES_ARTISTS: Final = allowed(Scope.MANAGE, Scope.CATALOG, Scope.AUDIT)
 Catalogs = Annotated[Principal, allowed(Scope.CATALOG)]
 SEES_NOTICES: Final = allowed(Scope.NOTICE, Scope.POLICY, Scope.MANAGE, Scope.AUDIT)
+SEES_TOLD: Final = allowed(Scope.NOTICE, Scope.MANAGE, Scope.AUDIT)
 SEES_CONTENT: Final = allowed(Scope.MANAGE, Scope.CATALOG, Scope.AUDIT)
 Publishes = Annotated[Principal, allowed(Scope.POLICY)]
-Notifies = Annotated[Principal, allowed(Scope.NOTICE)]
+NOTIFIES: Final = allowed(Scope.NOTICE)
+Notifies = Annotated[Principal, NOTIFIES]
 
 
 def actor_of(principal: Principal) -> Actor:

@@ -38,7 +38,7 @@ router = APIRouter(prefix="/v1/artists", tags=["artists"], route_class=TokenFirs
 async def register(body: ArtistsIn, caller: Registers, writing: TheWriting) -> Json:
     """Register artists, up to 10,000 at once. Those who are registered already stay as they are."""
     rows = [ArtistRow(one.artist, one.name) for one in body.artists]
-    return await writing.submit(caller, register_artists(rows))
+    return await writing.submit(caller, register_artists(rows), rows=len(rows))
 
 
 @router.get("/{artist}", response_model=ArtistOut, dependencies=[SEES_ARTISTS])

@@ -79,7 +79,7 @@ def read_check(body: bytes) -> tuple[Check, Literal["objects", "columns"]]:
             recipient=asked.recipient,
             content=None if asked.content is None else tuple(asked.content),
             artists=None if asked.artists is None else tuple(asked.artists),
-            consistency=_consistency(asked.consistency),
+            consistency=consistency_of(asked.consistency),
             min_policy_version=asked.min_policy_version,
             at=None if asked.at is None else _at(asked.at),
             explain=asked.explain,
@@ -98,7 +98,8 @@ def _refuse_nul(asked: CheckRequest) -> None:
             raise refuse(field, "invalid", "no name here holds the character NUL")
 
 
-def _consistency(asked: Literal["strong"] | CheckConsistency) -> Consistency:
+def consistency_of(asked: Literal["strong"] | CheckConsistency) -> Consistency:
+    """Read a consistency. Raises Refused."""
     if not isinstance(asked, CheckConsistency):
         return Strong()
     if asked.at_least is not None and asked.max_staleness_ms is None:

@@ -26,7 +26,7 @@ async def put(body: ContentsIn, caller: Catalogs, writing: TheWriting) -> Json:
         ContentRow(one.content, tuple(one.rightsholders), one.status, one.isrc, one.title)
         for one in body.content
     ]
-    return await writing.submit(caller, put_content(rows))
+    return await writing.submit(caller, put_content(rows), rows=len(rows))
 
 
 @router.get("/{content}", response_model=ContentOut, dependencies=[SEES_CONTENT])

@@ -10,11 +10,14 @@ from service.auth.verifier import TokenVerifier
 from service.clock import Clock
 from service.db.engine import Database
 from service.decisions.check import Checker
+from service.decisions.evaluate import Evaluator
 from service.decisions.follower import Follower
 from service.decisions.index import Index
 from service.decisions.log import DecisionLog
+from service.decisions.search import Searcher
 from service.ledger.append import Appender
 from service.ledger.head import HeadReader
+from service.ledger.vault import RandomBytes
 from service.settings import Settings
 from service.telemetry import Telemetry
 
@@ -31,9 +34,12 @@ class Services:
     follower: Follower
     heads: HeadReader
     checker: Checker
+    evaluator: Evaluator
+    searcher: Searcher
     log: DecisionLog
     verifier: TokenVerifier
     telemetry: Telemetry
+    random_bytes: RandomBytes
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from service.api.authzen.entities import request_schemas
 from service.api.check_wire import request_schema
 from service.api.examples import BODIES, PARAMETERS
 from service.api.schemas.problems import ProblemOut
@@ -21,9 +22,11 @@ _DESCRIPTION: Final = (
 )
 _TAGS: Final = [
     {"name": "checks", "description": "What pipelines ask before they touch content."},
+    {"name": "authzen", "description": "The same, as OpenID AuthZEN Authorization API 1.0."},
     {"name": "policies", "description": "The charter, the tree of uses and policy versions."},
     {"name": "artists", "description": "Artists and those who act for them."},
     {"name": "consents", "description": "What artists said."},
+    {"name": "settings", "description": "What a settings page shows, and what it can do."},
     {"name": "content", "description": "Content and its rightsholders."},
     {"name": "notices", "description": "Notices and what became of them."},
     {"name": "operations", "description": "For operators and their machines."},
@@ -35,14 +38,28 @@ _FAILURES: Final = {
     "403": "Your token does not allow this.",
     "404": "There is no such thing, or none that you may see.",
     "409": "The state of things, or a used idempotency key, is in the way.",
+    "412": "What you saw is not what holds any more: show it anew and ask again.",
     "413": "The body is too large.",
     "415": "The body is not declared as JSON.",
     "422": "The request is refused; `errors` says why.",
+    "428": "A yes is given to what was shown: send its ETag as If-Match.",
     "4XX": "The request is refused before it is looked at.",
     "503": "The answer cannot be known now. It is no permit.",
 }
-_ASKS_NOBODY: Final = frozenset({"alive", "metrics"})
+_ASKS_NOBODY: Final = frozenset(
+    {"alive", "metrics", "read_authzen_configuration", "read_authzen_keys"}
+)
 """Operations that answer whatever else is broken."""
+_MAY_NOT_BE_THERE: Final = frozenset(
+    {
+        "read_charter",
+        "challenge_webhook_endpoint",
+        "rotate_webhook_keys",
+        "read_webhook_endpoint",
+        "read_authzen_configuration",
+    }
+)
+"""Operations about the one thing of its kind, which nobody may have made yet."""
 
 
 def _header(description: str) -> dict[str, Any]:
@@ -59,6 +76,7 @@ _REPLAYED: Final = {
         "schema": {"const": "true"},
     }
 }
+_ECHOED: Final = {"X-Request-ID": _header("As it was sent; none where none was.")}
 
 
 def describe(app: FastAPI) -> None:
@@ -85,6 +103,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     )
     schemas = document["components"]["schemas"]
     schemas.update(request_schema()[1])
+    schemas.update(request_schemas())
     problem = ProblemOut.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs"))
     schemas["ProblemOut"] = problem
@@ -110,6 +129,9 @@ def _complete(path: str, method: str, operation: _Operation) -> None:
     responses.pop("422", None)
     for status in _failures(path, method, operation):
         responses[status] = _failure(status)
+    if any(parameter["name"] == "X-Request-ID" for parameter in _parameters(operation)):
+        for response in responses.values():
+            response["headers"] = response.get("headers", {}) | _ECHOED
 
 
 def _alternatives(security: list[dict[str, list[str]]]) -> list[dict[str, list[str]]]:
@@ -132,27 +154,32 @@ def _parameters(operation: _Operation) -> list[dict[str, Any]]:
     return found
 
 
+def _may_be_missing(path: str, operation: _Operation) -> bool:
+    return "{" in path or "/roster" in path or operation["operationId"] in _MAY_NOT_BE_THERE
+
+
 def _failures(path: str, method: str, operation: _Operation) -> Iterator[str]:
     """Yield every status other than success that the operation can end with."""
-    has_body = "requestBody" in operation
-    if has_body:
-        yield "400"
-    if operation["security"]:
-        yield from ("401", "403")
-    if "{" in path or operation["operationId"] == "read_charter":
-        yield "404"
-    if method != "get" and operation["operationId"] != "check":
-        yield "409"
-    if method != "get":
-        yield "413"
-    if has_body:
-        yield "415"
-    if has_body or _parameters(operation):
-        yield "422"
-    else:
-        yield "4XX"
-    if operation["operationId"] not in _ASKS_NOBODY:
-        yield "503"
+    has_body, secured = "requestBody" in operation, bool(operation["security"])
+    has_parts = has_body or bool(_parameters(operation))
+    # AuthZEN knows one status for whatever is wrong with a request.
+    ours = not path.startswith("/access/")
+    takes_a_tag = any(parameter["name"] == "If-Match" for parameter in _parameters(operation))
+    can_end_with = {
+        "400": has_body,
+        "401": secured,
+        "403": secured,
+        "404": _may_be_missing(path, operation),
+        "409": ours and method != "get" and operation["operationId"] != "check",
+        "412": takes_a_tag,
+        "413": method != "get",
+        "415": has_body and ours,
+        "422": has_parts and ours,
+        "4XX": not has_parts,
+        "428": takes_a_tag,
+        "503": operation["operationId"] not in _ASKS_NOBODY,
+    }
+    yield from (status for status, can in can_end_with.items() if can)
 
 
 def _failure(status: str) -> dict[str, Any]:

@@ -13,6 +13,14 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     "dry_run": False,
     "before": 1_000,
     "limit": 100,
+    "state": "unreachable",
+    "revision": 8,
+    "tracks_before": 1_000,
+    "after": "artist-1",
+    "q": "ana",
+    "If-Match": '"c1JrXbyvYLhzQZ2mWk0aTn8F.9pKfQv3eGd5sRb7uHx1zLm4A"',
+    "If-None-Match": '"c1JrXbyvYLhzQZ2mWk0aTn8F.9pKfQv3eGd5sRb7uHx1zLm4A"',
+    "X-Request-ID": "bfe9eb29-ab87-4ca3-be83-a1d5d8305716",
     "Idempotency-Key": "b7f3f0c2-5d0e-4f7c-9a53-0d6c1d6f8a10",
 }
 
@@ -32,6 +40,12 @@ BODIES: Final[Mapping[str, Any]] = {
     },
     "register_artists": {
         "artists": [{"artist": "artist-1", "name": "Ana"}, {"artist": "artist-2"}]
+    },
+    "put_contacts": {
+        "contacts": [
+            {"artist": "artist-1", "email": "ana@mail.example", "locale": "pt-BR"},
+            {"artist": "artist-2", "locale": "de"},
+        ]
     },
     "grant_delegate": {"may_opt_in": False},
     "put_content": {
@@ -59,6 +73,56 @@ BODIES: Final[Mapping[str, Any]] = {
         "locale": "en",
         "shown": [{"use": "discovery.recommendation", "version": 1, "locale": "en"}],
     },
+    "preview_consent": {
+        "answer": "opt_out",
+        "use": "discovery",
+        "channel": "settings_page",
+    },
+    "undo_consent": {"channel": "settings_page"},
+    "preview_consents_of_many": {
+        "answer": "opt_out",
+        "use": "training",
+        "channel": "label_desk",
+        "artists": ["artist-1", "artist-2"],
+    },
+    "record_consents_of_many": {
+        "answer": "opt_out",
+        "use": "training",
+        "channel": "label_desk",
+        "artists": ["artist-1", "artist-2"],
+    },
     "check": {"use": "discovery.recommendation", "content": ["track-1", "track-2"]},
+    "evaluate": {
+        "subject": {"type": "pipeline", "id": "nightly-embeddings"},
+        "action": {"name": "discovery.recommendation"},
+        "resource": {"type": "track", "id": "track-1"},
+        "context": {"run": "run-2026-03-01"},
+    },
+    "evaluate_many": {
+        "subject": {"type": "partner", "id": "musiio"},
+        "action": {"name": "discovery.recommendation"},
+        "evaluations": [
+            {"resource": {"type": "track", "id": "track-1"}},
+            {"resource": {"type": "track", "id": "track-2"}},
+        ],
+        "options": {"evaluations_semantic": "deny_on_first_deny"},
+    },
+    "search_subjects": {
+        "subject": {"type": "partner"},
+        "action": {"name": "discovery.recommendation"},
+        "resource": {"type": "track", "id": "track-1"},
+    },
+    "search_resources": {
+        "subject": {"type": "pipeline", "id": "nightly-embeddings"},
+        "action": {"name": "discovery.recommendation"},
+        "resource": {"type": "track"},
+        "page": {"limit": 100},
+    },
+    "search_actions": {
+        "subject": {"type": "pipeline", "id": "nightly-embeddings"},
+        "resource": {"type": "artist", "id": "artist-1"},
+    },
+    "put_webhook_endpoint": {"url": "https://hooks.example/fermata"},
+    "rotate_webhook_keys": {"force": False, "leaked": False},
     "tighten_charter": {"min_notice_period": "P45D"},
 }

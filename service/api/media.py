@@ -1,5 +1,8 @@
 """Bodies are JSON and say so: what is read otherwise could be meant otherwise."""
 
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends
 from starlette.requests import Request
 
 from service.api.problems import BodyNotJson
@@ -13,3 +16,7 @@ def require_json(request: Request) -> None:
         media_type.startswith("application/") and media_type.endswith("+json")
     ):
         raise BodyNotJson(declared)
+
+
+NeedsJson: TypeAlias = Annotated[None, Depends(require_json)]
+"""For a route that takes a body and writes nothing; `Writing` sees to it where something is."""

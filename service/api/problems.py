@@ -92,6 +92,12 @@ NOT_ALLOWED = Kind("not-allowed", HTTPStatus.FORBIDDEN, "You may not do this")
 NOT_FOUND = Kind("not-found", HTTPStatus.NOT_FOUND, "There is no such thing")
 METHOD = Kind("method-not-allowed", HTTPStatus.METHOD_NOT_ALLOWED, "This cannot be done here")
 CONFLICT = Kind("conflict", HTTPStatus.CONFLICT, "The state of things is in the way")
+OUTDATED = Kind(
+    "precondition-failed", HTTPStatus.PRECONDITION_FAILED, "What you saw is not what holds any more"
+)
+PRECONDITION_REQUIRED = Kind(
+    "precondition-required", HTTPStatus.PRECONDITION_REQUIRED, "It has to be said what you saw"
+)
 TOO_LARGE = Kind("body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large")
 NOT_JSON = Kind(
     "unsupported-media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body has to be JSON"
@@ -113,6 +119,8 @@ _REFUSED: Final[Mapping[RefusalKind, Kind]] = {
     RefusalKind.UNKNOWN: NOT_FOUND,
     RefusalKind.CONFLICT: CONFLICT,
     RefusalKind.NOT_ALLOWED: NOT_ALLOWED,
+    RefusalKind.PRECONDITION_REQUIRED: PRECONDITION_REQUIRED,
+    RefusalKind.OUTDATED: OUTDATED,
 }
 
 _CANNOT: Final[Mapping[type[Exception], Kind]] = {

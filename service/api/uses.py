@@ -23,6 +23,8 @@ from service.domain.instant import format_instant, parse_duration
 from service.domain.policy import PolicyDraft
 from service.domain.refusal import RefusalKind, refuse
 from service.ledger.events import Json
+from service.notices.reach import reach_now
+from service.notices.reached import count_unreachable
 from service.policies.preview import Preview, preview
 from service.policies.publish import admit, name_use, publish_policy
 from service.policies.read import list_policies, list_uses
@@ -99,10 +101,14 @@ async def publish(
     async with services.database.read() as session:
         admitted = await admit(session, draft, after=body.after)
     found = await preview(services.index, admitted, head.now)
-    return Response(_preview(found).model_dump_json(), media_type="application/json")
+    async with services.database.read() as session:
+        reach = await reach_now(session, services.settings)
+        unreachable = await count_unreachable(session, reach, found.waiting)
+    shown = _preview(found, unreachable)
+    return Response(shown.model_dump_json(), media_type="application/json")
 
 
-def _preview(found: Preview) -> PolicyPreview:
+def _preview(found: Preview, unreachable: int) -> PolicyPreview:
     closes_at = found.window_closes_at
     version = found.version
     return PolicyPreview(
@@ -111,6 +117,8 @@ def _preview(found: Preview) -> PolicyPreview:
         launch=version.launch,
         resumes_terms_of=None if version.terms == version.version else version.terms,
         artists=found.artists,
+        waiting=len(found.waiting),
+        unreachable=unreachable,
         earliest_window_closes_at=None if closes_at is None else format_instant(closes_at),
         columns=[
             ColumnPreview(

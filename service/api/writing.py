@@ -1,7 +1,7 @@
 """Handing a write to the ledger: idempotent, and answered only once it is durable."""
 
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, ClassVar, Final
 
 from fastapi import Depends, Header
 from starlette.requests import Request
@@ -13,6 +13,9 @@ from service.api.media import require_json
 from service.auth.principal import Principal
 from service.ledger.append import IdempotencyClaim, Write
 from service.ledger.events import Json
+
+MOST_BESIDE_OTHERS: Final = 100
+"""How many rows a write may have and still share a transaction with others."""
 
 IdempotencyKey = Annotated[
     str | None,
@@ -29,6 +32,8 @@ IdempotencyKey = Annotated[
 class Writing:
     """Submits the write of one request."""
 
+    takes_body: ClassVar[bool] = True
+
     def __init__(
         self,
         request: Request,
@@ -40,16 +45,20 @@ class Writing:
 
         Raises BodyNotJson where it has a body of another kind.
         """
-        if request.method != "DELETE":
+        if self.takes_body and request.method != "DELETE":
             require_json(request)
         self._request = request
         self._response = response
         self._appender = services.appender
         self._key = key
 
-    async def submit(self, principal: Principal, write: Write) -> Json:
-        """Return the write's answer once it is durable. Raises what `Appender.submit` does."""
-        answered = await self._appender.submit(write, await self._claim(principal))
+    async def submit(self, principal: Principal, write: Write, *, rows: int = 1) -> Json:
+        """Return the write's answer once it is durable. Raises what `Appender.submit` does.
+
+        `rows` is how many rows it has, for many have to let others pass.
+        """
+        claim, large = await self._claim(principal), rows > MOST_BESIDE_OTHERS
+        answered = await self._appender.submit(write, claim, large=large)
         if answered.replayed:
             self._response.headers["Idempotency-Replayed"] = "true"
         return answered.body
@@ -62,4 +71,11 @@ class Writing:
         return IdempotencyClaim(client_of(principal), self._key, digest)
 
 
+class BodilessWriting(Writing):
+    """Submits the write of a request that has nothing to say beside its address."""
+
+    takes_body: ClassVar[bool] = False
+
+
 TheWriting = Annotated[Writing, Depends(Writing)]
+WithoutBody = Annotated[Writing, Depends(BodilessWriting)]

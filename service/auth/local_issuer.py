@@ -1,13 +1,13 @@
 """An OpenID issuer inside the process, for `make demo`, `make serve` and tests, and nothing else.
 
-It proves nothing about anybody: whoever knows the one development secret gets any token. So it has
-no place beside a real issuer (`refuse_if_real_issuer`), its own URL can only be loopback, and its
-token endpoint serves only this machine. Its tokens never verify where a real issuer is trusted:
-that one has another name and other keys.
+It proves nothing about anybody: whoever knows the one development secret gets any token, and
+whoever sits at this machine signs in as anybody. So it has no place beside a real issuer
+(`refuse_if_real_issuer`), its own URL can only be loopback, and it serves only this machine. Its
+tokens never verify where a real issuer is trusted: that one has another name and other keys.
 """
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl
@@ -17,11 +17,24 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from service.auth.local_grant import DevelopmentClient, GrantRefused, decide_grant
+from service.auth.local_grant import (
+    SETTINGS_PAGE,
+    DevelopmentClient,
+    GrantRefused,
+    TokenGrant,
+    decide_grant,
+)
 from service.auth.local_key import new_signing_key
+from service.auth.local_login import (
+    AuthorizationRequest,
+    LocalLogins,
+    SignIn,
+    login_page,
+    read_request,
+)
 from service.auth.scopes import Scope
 from service.auth.trusted_issuer import TrustedIssuer, is_loopback, require_safe_url
 from service.clock import Clock
@@ -33,6 +46,8 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}  # RFC 6749 section 5.1
 _DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 _KEYS_PATH: Final = "/oauth/jwks"
 _TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 -- a path
+_AUTHORIZE_PATH: Final = "/oauth/authorize"
+_NOT_HERE: Final = GrantRefused("access_denied", "the local issuer serves this machine only")
 
 
 class RealIssuerConfigured(RuntimeError):  # noqa: N818 -- says what it is about
@@ -72,6 +87,7 @@ class LocalIssuer:
         self.url = url.rstrip("/")
         self.audience = audience
         self.clients = tuple(clients)
+        self.logins = LocalLogins(clock)
         self._clock = clock
         self._key = key or new_signing_key()
 
@@ -94,7 +110,7 @@ class LocalIssuer:
         `random` names the token (`jti`), so that two for the same subject differ.
         """
         issued_at = self._clock.now() // SECOND
-        claims = {
+        claims: dict[str, object] = {
             "iss": self.url,
             "aud": self.audience,
             "sub": subject,
@@ -104,22 +120,48 @@ class LocalIssuer:
             "exp": issued_at + lifetime_s,
             "jti": random(16),
         }
-        header = {"alg": "ES256", "typ": "at+jwt", "kid": self._key.kid}
+        return self._signed("at+jwt", claims)
+
+    def mint_id_token(self, signed_in: SignIn) -> str:
+        """Return the ID token of a sign-in (OpenID Connect Core 1.0, section 2)."""
+        issued_at = self._clock.now() // SECOND
+        claims: dict[str, object] = {
+            "iss": self.url,
+            "aud": signed_in.client_id,
+            "sub": signed_in.subject,
+            "iat": issued_at,
+            "exp": issued_at + LIFETIME_S,
+            "auth_time": issued_at,
+        }
+        if signed_in.nonce is not None:
+            claims["nonce"] = signed_in.nonce
+        return self._signed("JWT", claims)
+
+    def _signed(self, kind: str, claims: dict[str, object]) -> str:
+        header = {"alg": "ES256", "typ": kind, "kid": self._key.kid}
         return jwt.encode(header, claims, self._key, algorithms=["ES256"])
 
     def discovery(self) -> dict[str, object]:
         """Return the metadata of OpenID Connect Discovery 1.0 section 3, as far as there are any.
 
-        There is no login here, so no authorization endpoint.
+        There are no sessions here, so nothing to sign out of.
         """
         return {
             "issuer": self.url,
             "jwks_uri": self.url + _KEYS_PATH,
             "token_endpoint": self.url + _TOKEN_PATH,
-            "grant_types_supported": ["client_credentials"],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-            "scopes_supported": sorted(Scope),
-            "response_types_supported": [],
+            "authorization_endpoint": self.url + _AUTHORIZE_PATH,
+            "authorization_response_iss_parameter_supported": True,
+            "grant_types_supported": ["authorization_code", "client_credentials"],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": [
+                "client_secret_basic",
+                "client_secret_post",
+                "none",
+            ],
+            "scopes_supported": ["openid", *sorted(Scope)],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["ES256"],
         }
@@ -144,25 +186,64 @@ def local_issuer_routes(issuer: LocalIssuer) -> list[Route]:
 
     async def token(request: Request) -> Response:
         if not _from_this_machine(request):
-            refused = GrantRefused("access_denied", "the local issuer serves this machine only")
-            return _refusal(refused, HTTPStatus.FORBIDDEN)
+            return _refusal(_NOT_HERE, HTTPStatus.FORBIDDEN)
         form = await _form(request)
-        granted = decide_grant(issuer.clients, form, request.headers.get("authorization"))
-        if isinstance(granted, GrantRefused):
-            return _refusal(granted, HTTPStatus.BAD_REQUEST)
-        answer = {
-            "access_token": issuer.mint(granted.subject, granted.client_id, granted.scopes),
-            "token_type": "Bearer",
-            "expires_in": LIFETIME_S,
-            "scope": " ".join(sorted(granted.scopes)),
-        }
-        return JSONResponse(answer, headers=_NO_STORE)
+        return _token_answer(issuer, form, request.headers.get("authorization"))
+
+    async def authorize(request: Request) -> Response:
+        if not _from_this_machine(request):
+            return _refusal(_NOT_HERE, HTTPStatus.FORBIDDEN)
+        form = await _form(request) if request.method == "POST" else {}
+        asked = read_request(form or request.query_params)
+        if isinstance(asked, GrantRefused):
+            return _refusal(asked, HTTPStatus.BAD_REQUEST)
+        return _asked_to_sign_in(issuer, asked, form)
 
     return [
         Route(_DISCOVERY_PATH, discovery),
         Route(_KEYS_PATH, key_set),
         Route(_TOKEN_PATH, token, methods=["POST"]),
+        Route(_AUTHORIZE_PATH, authorize, methods=["GET", "POST"]),
     ]
+
+
+def _token_answer(
+    issuer: LocalIssuer, form: Mapping[str, str], authorization: str | None
+) -> Response:
+    id_token: dict[str, str] = {}
+    granted: TokenGrant | GrantRefused
+    if form.get("grant_type") == "authorization_code":
+        signed_in = issuer.logins.redeem(form)
+        if isinstance(signed_in, GrantRefused):
+            return _refusal(signed_in, HTTPStatus.BAD_REQUEST)
+        granted = TokenGrant(signed_in.subject, SETTINGS_PAGE, frozenset({Scope.CONSENTS}))
+        id_token = {"id_token": issuer.mint_id_token(signed_in)}
+    else:
+        granted = decide_grant(issuer.clients, form, authorization)
+    if isinstance(granted, GrantRefused):
+        return _refusal(granted, HTTPStatus.BAD_REQUEST)
+    answer = {
+        "access_token": issuer.mint(granted.subject, granted.client_id, granted.scopes),
+        "token_type": "Bearer",
+        "expires_in": LIFETIME_S,
+        "scope": " ".join(sorted(granted.scopes)),
+    }
+    return JSONResponse(answer | id_token, headers=_NO_STORE)
+
+
+def _asked_to_sign_in(
+    issuer: LocalIssuer, asked: AuthorizationRequest, form: Mapping[str, str]
+) -> Response:
+    subject = form.get("subject", "").strip()
+    if "decline" in form:
+        return _back(asked.declined(issuer.url))
+    if not subject:
+        return login_page(asked, _AUTHORIZE_PATH)
+    return _back(asked.answer(issuer.logins.sign_in(asked, subject), issuer.url))
+
+
+def _back(address: str) -> Response:
+    return RedirectResponse(address, HTTPStatus.SEE_OTHER, headers=_NO_STORE)
 
 
 def local_http_client(issuer: LocalIssuer) -> httpx2.AsyncClient:

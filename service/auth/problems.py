@@ -24,6 +24,8 @@ class Reason(StrEnum):
     PROOF_REQUIRED = "proof_required"
     NO_SUBJECT = "no_subject"
     NO_CLIENT = "no_client"
+    WRONG_NONCE = "wrong_nonce"
+    NOT_AN_ID_TOKEN = "not_an_id_token"  # noqa: S105 -- likewise
 
 
 class TokenRefused(Exception):  # noqa: N818 -- a refusal is an outcome, not an error

@@ -1,4 +1,4 @@
-"""The trusted issuer's signing keys, fetched and kept young.
+"""The trusted issuer's signing keys and metadata, fetched and kept young.
 
 What must hold of the issuer before a key of theirs proves anything (K1 to K7; the numbers return in
 the code and in `tests/auth/test_provider.py`):
@@ -20,6 +20,7 @@ K7  Where the issuer cannot be asked, the answer is `IssuerUnreachable`, never a
 import asyncio
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,6 +66,7 @@ class ProviderKeys:
         self._clock = clock
         self._freshness = freshness or KeyFreshness()
         self._keys: PublishedKeys | None = None
+        self._metadata: Mapping[str, object] = {}
         self._learnt_at = 0
         self._asked_at: int | None = None
         self._failure: str | None = None
@@ -78,6 +80,11 @@ class ProviderKeys:
                 self._start_fetch()
             return self._keys
         return await self._fetched()
+
+    async def metadata(self) -> Mapping[str, object]:
+        """Return its discovery document, as old as the keys. Raises IssuerUnreachable."""
+        await self.current()
+        return self._metadata
 
     async def after_miss(self, seen: PublishedKeys) -> PublishedKeys:
         """Return newer keys than `seen`, which lacked one; or `seen` itself if asked too recently.
@@ -124,27 +131,28 @@ class ProviderKeys:
     async def _fetch_and_keep(self, asked_at: int) -> None:
         try:
             async with asyncio.timeout(self._freshness.timeout_s):  # K1
-                keys = await self._fetch()
+                metadata, keys = await self._fetch()
         except IssuerUnreachable as unreachable:
             self._failure = unreachable.detail
         except TimeoutError:
             self._failure = f"{self._trusted.issuer} did not answer in time"
         else:
             # As old as the question: the answer may have been given right after it.
-            self._keys, self._learnt_at, self._failure = keys, asked_at, None
+            self._keys, self._metadata = keys, metadata
+            self._learnt_at, self._failure = asked_at, None
         if self._failure is not None:
             _logger.warning("The issuer's signing keys cannot be refreshed: %s", self._failure)
 
-    async def _fetch(self) -> PublishedKeys:
-        metadata = await self._get_json(self._trusted.discovery_url)
+    async def _fetch(self) -> tuple[Mapping[str, object], PublishedKeys]:
+        metadata = self._checked(await self._get_json(self._trusted.discovery_url))
         jwks_uri = self._checked_jwks_uri(metadata)
         try:
-            return read_key_set(await self._get_json(jwks_uri))
+            return metadata, read_key_set(await self._get_json(jwks_uri))
         except ValueError as error:
             message = f"{jwks_uri} holds no keys: {error}"
             raise IssuerUnreachable(message) from error
 
-    def _checked_jwks_uri(self, metadata: object) -> str:
+    def _checked(self, metadata: object) -> Mapping[str, object]:
         trusted = self._trusted
         named = metadata.get("issuer") if isinstance(metadata, dict) else None
         if not isinstance(metadata, dict) or named != trusted.issuer:  # K2
@@ -153,6 +161,10 @@ class ProviderKeys:
                 "configured: configure exactly the name it gives itself, or the right place"
             )
             raise IssuerUnreachable(message)
+        return metadata
+
+    def _checked_jwks_uri(self, metadata: Mapping[str, object]) -> str:
+        trusted = self._trusted
         jwks_uri = metadata.get("jwks_uri")
         try:
             require_safe_url(jwks_uri if isinstance(jwks_uri, str) else "", "its jwks_uri")

@@ -1,8 +1,8 @@
 """From a bearer token to a principal, or to a refusal with its reason.
 
 What must be proven of a token before it counts (RFC 7519, RFC 8725, RFC 9068 section 4). The
-numbers return in the code of `signature.py` (1 to 6) and `access_claims.py` (7 to 14), and each has
-its test in `tests/auth/test_verifier.py`:
+numbers return in the code of `signature.py` (1 to 6), `claims.py` and `access_claims.py` (7 to 14),
+and each has its test in `tests/auth/test_verifier.py`:
 
  1  There is one, of ASCII characters and bounded length.
  2  It is a signed JWT: three parts, a JSON object for a header, and no extension that it calls
@@ -29,11 +29,10 @@ its test in `tests/auth/test_verifier.py`:
 import httpx2
 
 from service.auth.access_claims import read_principal
-from service.auth.key_set import PublishedKeys
 from service.auth.principal import Principal
-from service.auth.problems import Reason, TokenRefused
+from service.auth.proof import proven_claims
 from service.auth.provider import KeyFreshness, ProviderKeys
-from service.auth.signature import SignedClaims, TokenHeader, read_header, signed_claims
+from service.auth.signature import read_header
 from service.auth.trusted_issuer import TrustedIssuer
 from service.auth.verified_tokens import VerifiedTokens
 from service.clock import Clock
@@ -42,7 +41,8 @@ from service.clock import Clock
 class TokenVerifier:
     """Proves the tokens of one trusted issuer, in one event loop.
 
-    It fetches nothing before the first token. `http` stays the caller's to close.
+    It fetches nothing before the first token. `http` stays the caller's to close. Whoever else has
+    tokens of this issuer to prove shares `provider`, and so its keys.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class TokenVerifier:
         """Trust this issuer, and remember so many proven tokens (some 1 kB each)."""
         self._trusted = trusted
         self._clock = clock
-        self._provider = ProviderKeys(trusted, http, clock, freshness)
+        self.provider = ProviderKeys(trusted, http, clock, freshness)
         self._verified = VerifiedTokens(remembered)
 
     async def verify(self, token: str) -> Principal:
@@ -68,12 +68,12 @@ class TokenVerifier:
         expires or the issuer withdraws its key, whichever is known first.
         """
         header = read_header(token, self._trusted.algorithms)  # 1 to 4
-        published = await self._provider.current()
+        published = await self.provider.current()
         now = self._clock.now()
         known = self._verified.recall(token, now, published)
         if known is not None:
             return known
-        signed = await self._signed(token, header, published)  # 5 and 6
+        signed = await proven_claims(self.provider, token, header, published)  # 5 and 6
         principal = read_principal(  # 7 to 14
             signed.claims,
             self._trusted,
@@ -88,29 +88,8 @@ class TokenVerifier:
 
         Raises IssuerUnreachable with what the operator should look at.
         """
-        await self._provider.current()
+        await self.provider.current()
 
     async def aclose(self) -> None:
         """Stop what runs in the background."""
-        await self._provider.aclose()
-
-    async def _signed(
-        self, token: str, header: TokenHeader, published: PublishedKeys
-    ) -> SignedClaims:
-        try:
-            return signed_claims(token, header, published)
-        except TokenRefused as refused:
-            newer = await self._newer_keys(refused, header, published)
-            if newer is None:
-                raise
-        return signed_claims(token, header, newer)
-
-    async def _newer_keys(
-        self, refused: TokenRefused, header: TokenHeader, published: PublishedKeys
-    ) -> PublishedKeys | None:
-        """Return other keys to try, where a key that we do not know yet may explain the refusal."""
-        nameless = header.kid is None and refused.reason is Reason.BAD_SIGNATURE
-        if refused.reason is not Reason.UNKNOWN_KEY and not nameless:
-            return None
-        newer = await self._provider.after_miss(published)
-        return None if newer is published else newer
+        await self.provider.aclose()

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, select, update
 from sqlmodel import col
 
 from service.db.among import among
 from service.db.engine import ReadSession
+from service.db.in_bulk import insert_in_bulk
 from service.db.tables import Artist, metadata
 from service.domain.refusal import Refusal, RefusalKind, Refused, refuse
 from service.ledger.append import Write
@@ -78,18 +79,15 @@ def register_artists(rows: Sequence[ArtistRow]) -> Write:
 async def _register(transaction: Transaction, rows: Sequence[ArtistRow]) -> None:
     subjects = await transaction.new_subject(len(rows))
     recorded = await transaction.record(artists_event(subjects))
-    await transaction.session.execute(
-        insert(Artist),
-        [
-            {
-                "subject": subject,
-                "artist_id": row.artist_id,
-                "name": row.name,
-                "registered_at": recorded.recorded_at,
-                "revision": recorded.revision,
-            }
-            for subject, row in zip(subjects, rows, strict=True)
-        ],
+    await insert_in_bulk(
+        transaction.session,
+        Artist,
+        {
+            "subject": subjects,
+            "artist_id": [row.artist_id for row in rows],
+            "name": [row.name for row in rows],
+        },
+        {"registered_at": recorded.recorded_at, "revision": recorded.revision},
     )
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from service.cli import demo, importing, migrate, openapi, policy, serve
+from service.cli import demo, importing, migrate, openapi, policy, serve, worker
 
 app = typer.Typer(
     name="fermata",
@@ -11,6 +11,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command("serve")(serve.serve)
+app.command("worker")(worker.worker)
 app.command("migrate")(migrate.migrate)
 app.command("demo")(demo.demo)
 app.command("import")(importing.import_catalog)

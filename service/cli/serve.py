@@ -70,7 +70,8 @@ def _tell_how_to_get_tokens(port: int, secret: str) -> None:
         f"Development tokens, for this machine only:\n"
         f"  curl -s -u pipeline:{secret} -d grant_type=client_credentials "
         f"http://127.0.0.1:{port}/oauth/token\n"
-        f"clients: pipeline, platform, policy-desk, compliance, settings-page (with -d subject=…)",
+        f"clients: pipeline, platform, policy-desk, compliance, settings-page (with -d subject=…)\n"
+        f"Sign in to the settings page as anybody: http://127.0.0.1:{port}/settings",
         soft_wrap=True,
     )
 

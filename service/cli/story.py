@@ -216,22 +216,16 @@ def _opted_out(story: Story, cast: Cast, ana: str) -> None:
             story.expect(NEW_USE, first, "opted_out")
             story.tell("finding copies of their music protects the artist, and goes on:")
             story.expect("protection.fraud_detection", first, "open")
-            story.tell("then they allow recommendations for one track:")
-            latest = page.get(f"/v1/uses/{LAUNCH_USE}/policies")["policies"][-1]
+            story.tell("then they allow recommendations for one track, on the page before them:")
+            _, seen = page.tagged(f"/v1/artists/{ana}/settings")
             yes = {
                 "answer": "opt_in",
                 "use": LAUNCH_USE,
                 "content": first,
                 "channel": "settings_page",
-                "shown": [
-                    {
-                        "use": LAUNCH_USE,
-                        "version": latest["version"],
-                        "text_sha256": latest["texts"]["en"]["sha256"],
-                    }
-                ],
+                "locale": "en",
             }
-            page.write("POST", f"/v1/artists/{ana}/consents", yes)
+            page.write("POST", f"/v1/artists/{ana}/consents", yes, seen=seen)
         story.expect(LAUNCH_USE, first, "opted_in")
         story.expect(LAUNCH_USE, second, "opted_out")
 

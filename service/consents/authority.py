@@ -1,12 +1,15 @@
 """Who may say what for whom: the artist, a delegate of theirs, or the platform on their behalf."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlmodel import col
 
 from service.catalog.artists import require_artist
+from service.db.among import among
 from service.db.engine import ReadSession
 from service.db.tables import Artist, Consent, Delegate
 from service.domain.consent import Answer, Scope
@@ -68,21 +71,35 @@ def stranger() -> Refused:
 
 async def permits_more(session: ReadSession, artist: Artist, answer: Answer, scope: Scope) -> bool:
     """Tell whether the statement can only widen what is permitted: a yes, or taking back a no."""
+    return bool(await widened_by(session, [artist.subject], answer, scope))
+
+
+async def widened_by(
+    session: ReadSession, subjects: Collection[str], answer: Answer, scope: Scope
+) -> set[str]:
+    """Return those artists, by reference, for whom the statement permits more."""
     if answer is not Answer.INHERIT:
-        return answer is Answer.OPT_IN
+        return set(subjects) if answer is Answer.OPT_IN else set()
     said = (
         select(Consent)
-        .where(
-            col(Consent.subject) == artist.subject,
-            col(Consent.use) == scope.use,
-            col(Consent.content).is_not_distinct_from(scope.content),
-            col(Consent.recipient).is_not_distinct_from(scope.recipient),
-        )
-        .order_by(col(Consent.revision).desc())
-        .limit(1)
+        .where(among(col(Consent.subject), subjects), *at_exactly(scope))
+        .ext(distinct_on(col(Consent.subject)))
+        .order_by(col(Consent.subject), col(Consent.revision).desc())
     )
-    current = (await session.execute(said)).scalar_one_or_none()
-    if current is None or current.answer == Answer.INHERIT:
-        return False
+    current = (await session.execute(said)).scalars()
     # A yes that expires is a no from then on (R4): taking it back takes that no back as well.
-    return current.answer == Answer.OPT_OUT or current.expires_at is not None
+    return {
+        row.subject
+        for row in current
+        if row.answer == Answer.OPT_OUT
+        or (row.answer == Answer.OPT_IN and row.expires_at is not None)
+    }
+
+
+def at_exactly(scope: Scope) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions that a record's scope is this very one."""
+    return (
+        col(Consent.use) == scope.use,
+        col(Consent.content).is_not_distinct_from(scope.content),
+        col(Consent.recipient).is_not_distinct_from(scope.recipient),
+    )

@@ -1,147 +1,73 @@
 """Recording what an artist says, with the evidence of how it is known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from sqlalchemy import insert
 
-from service.consents.authority import (
-    ActingAs,
-    Actor,
-    artist_named,
-    permits_more,
-    role_of,
-)
-from service.db.engine import ReadSession
-from service.db.tables import Artist, Consent, Content
+from service.consents.admission import Shown, Statement, admit, authority, require_sight
+from service.consents.authority import ActingAs, Actor, artist_named
+from service.consents.precondition import Seen
+from service.db.tables import Artist, Consent
 from service.domain import uses
-from service.domain.consent import Answer, Scope, refuse_consent, refuse_shown
+from service.domain.consent import Scope
 from service.domain.events import ConsentRecorded
-from service.domain.instant import Instant, format_instant
+from service.domain.instant import format_instant
 from service.domain.policy import PolicyVersion
-from service.domain.refusal import Refusal, RefusalKind, Refused, refuse
 from service.ledger.append import Write
 from service.ledger.events import Json, NewEvent, Recorded
 from service.ledger.facts import consent_event
 from service.ledger.transaction import Transaction
 from service.policies.versions import latest_versions
 
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What the giver was shown for one leaf: the version, and the words if they are known."""
-
-    use: str
-    version: int
-    locale: str | None = None
-    text_sha256: str | None = None
+__all__ = ["Saying", "Shown", "Statement", "record_consent", "record_json", "say"]
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """What somebody wants to have recorded for an artist."""
+def record_consent(
+    artist_id: str, statement: Statement, actor: Actor, seen: Seen | None = None
+) -> Write:
+    """Record a statement. Once it has returned, no check that starts later overlooks it.
 
-    answer: Answer
-    scope: Scope
-    channel: str
-    expires_at: Instant | None = None
-    locale: str | None = None
-    shown: Sequence[Shown] = field(default_factory=tuple)
-
-
-def record_consent(artist_id: str, statement: Statement, actor: Actor) -> Write:
-    """Record a statement. Once it has returned, no check that starts later overlooks it."""
+    A yes needs to have `seen` what stands now; that is held against the tables in the transaction
+    itself, after a repeated request has been answered as the first was.
+    """
 
     async def write(transaction: Transaction) -> Json:
-        session = transaction.session
-        artist = await artist_named(session, artist_id)
-        acting_as = await _authority(transaction, artist, statement, actor)
-        latest = await latest_versions(session)
-        await _admit(session, statement, latest, transaction.now)
-        said = _Said(statement, actor.actor, acting_as, _named(statement.scope, latest))
-        recorded = await transaction.record(said.event(artist.subject))
-        row = said.row(artist.subject, recorded)
-        await session.execute(insert(Consent).values(**row))
-        return record_json(Consent(**row), artist_id)
+        artist = await artist_named(transaction.session, artist_id)
+        return await say(transaction, artist, statement, actor, seen)
 
     return write
 
 
-async def _authority(
-    transaction: Transaction, artist: Artist, statement: Statement, actor: Actor
-) -> ActingAs:
-    acting_as, covers_yes = await role_of(transaction.session, actor, artist)
-    if not covers_yes and await permits_more(
-        transaction.session, artist, statement.answer, statement.scope
-    ):
-        raise refuse(
-            "answer",
-            "delegate_may_not_opt_in",
-            "this artist has let you say no for them, not yes",
-            RefusalKind.NOT_ALLOWED,
-        )
-    return acting_as
+async def say(
+    transaction: Transaction,
+    artist: Artist,
+    statement: Statement,
+    actor: Actor,
+    seen: Seen | None,
+) -> Json:
+    """Record one artist's statement in this transaction. Raises Refused before it has."""
+    session = transaction.session
+    acting_as = await authority(session, artist, statement, actor)
+    latest = await latest_versions(session)
+    await require_sight(session, artist, acting_as, statement, latest, seen)
+    await admit(session, statement, latest, transaction.now)
+    saying = Saying(statement, actor.actor, acting_as, named(statement.scope, latest))
+    recorded = await transaction.record(saying.event(artist.subject))
+    row = saying.row(artist.subject, recorded)
+    await session.execute(insert(Consent).values(**row))
+    return record_json(Consent(**row), artist.artist_id or "")
 
 
-async def _admit(
-    session: ReadSession, statement: Statement, latest: Sequence[PolicyVersion], now: Instant
-) -> None:
-    refusals = refuse_consent(
-        statement.answer, statement.scope, statement.expires_at, latest=latest, now=now
-    )
-    if statement.answer is Answer.OPT_IN:
-        refusals += refuse_shown(
-            {s.use: s.version for s in statement.shown}, statement.scope, latest
-        )
-        refusals += _refuse_repeated(statement.shown)
-        refusals += _refuse_words(statement.shown, latest)
-        refusals += await _refuse_content(session, statement.scope.content)
-    if refusals:
-        raise Refused(refusals)
-
-
-async def _refuse_content(session: ReadSession, content: str | None) -> list[Refusal]:
-    """A yes has to be for something that is there; a no may come before the upload."""
-    if content is None or await session.get(Content, content) is not None:
-        return []
-    return [Refusal("content", "unknown_content", "no content of this id is known")]
-
-
-def _refuse_repeated(shown: Sequence[Shown]) -> list[Refusal]:
-    """Of two versions said to be shown for one use, at least one is not the latest."""
-    uses_shown = [one.use for one in shown]
-    return [
-        Refusal(f"shown.{use}", "repeated", "name each use once, with what was shown for it")
-        for use in sorted({use for use in uses_shown if uses_shown.count(use) > 1})
-    ]
-
-
-def _refuse_words(shown: Sequence[Shown], latest: Sequence[PolicyVersion]) -> list[Refusal]:
-    texts = {version.use: version.texts for version in latest}
-    return [
-        Refusal(
-            f"shown.{one.use}",
-            "other_words_shown",
-            "the words that were shown are not this version's text in this locale",
-        )
-        for one in shown
-        if one.text_sha256 is not None and not _among_texts(one, texts.get(one.use, frozenset()))
-    ]
-
-
-def _among_texts(shown: Shown, texts: frozenset[tuple[str, str]]) -> bool:
-    return any(
-        digest == shown.text_sha256 and shown.locale in {None, locale} for locale, digest in texts
-    )
-
-
-def _named(scope: Scope, latest: Sequence[PolicyVersion]) -> Json:
+def named(scope: Scope, latest: Sequence[PolicyVersion]) -> Json:
     """Return the latest version of every leaf the record covers (R4)."""
     return {v.use: v.version for v in latest if uses.covers(scope.use, v.use)}
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class Saying:
+    """A statement with who makes it, as it is about to be recorded. `names` are from `named`."""
+
     statement: Statement
     actor: str
     acting_as: ActingAs

@@ -2,7 +2,7 @@
 
 import asyncio
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -55,6 +55,8 @@ class MaxStaleness:
 
 Consistency: TypeAlias = Strong | AtLeast | MaxStaleness
 
+STRONG: Final = Strong()
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -68,7 +70,7 @@ class Check:
     recipient: str
     content: tuple[str, ...] | None = None
     artists: tuple[str, ...] | None = None
-    consistency: Consistency = Strong()
+    consistency: Consistency = STRONG
     min_policy_version: int | None = None
     at: Instant | None = None
     explain: bool = False
@@ -92,6 +94,17 @@ class Answer:
     check: Check
     decisions: Sequence[Decision]
     explanations: Sequence[Explanation] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The state at the ledger's head and the ledger's time, for whoever looks without checking.
+
+    The history grows while anything is awaited: take what is needed from it first.
+    """
+
+    history: History
+    now: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +140,17 @@ class Checker:
         self._clock = clock
         self._random_id = random_id
         self._timeout = timeout
+
+    async def present(self, consistency: Consistency = STRONG) -> Present:
+        """Return the present, which holds every write acknowledged before this call.
+
+        With a weaker consistency it is only as new as that asks for. The instant is never before
+        the history's last event. Raises HeadUnknown, NotThereYet or LedgerBroken where the present
+        cannot be known.
+        """
+        now = await self._arrive(consistency)
+        history = self._index.history
+        return Present(history, max(now, history.recorded_at))
 
     async def answer(self, check: Check, caller: Caller) -> Answer:
         """Answer a check; when this returns, the decision is durable.
@@ -222,22 +246,30 @@ class Checker:
         Time decides where a window has closed, and where a yes will expire.
         """
         check = answer.check
-        if self._heads.time().agrees or check.at is not None:
+        if check.at is None:
+            asked = check.content or check.artists or ()
+            queries = (self._query(check, one) for one in asked)
+            judged = zip(queries, answer.decisions, strict=True)
+            self.trust_windows(judged, Present(moment.history, moment.instant))
+
+    def trust_windows(self, judged: Iterable[tuple[Query, Decision]], present: Present) -> None:
+        """Raise ClocksDisagree where anything is permitted by time, and the clocks disagree."""
+        if self._heads.time().agrees:
             return
-        asked = check.content or check.artists or ()
-        for one, decision in zip(asked, answer.decisions, strict=True):
+        for query, decision in judged:
             ends = decision.interval.end is not None
-            if decision.permitted and (ends or self._by_window(self._query(check, one), moment)):
+            if decision.permitted and (ends or self._by_window(query, present)):
                 message = "the ledger's and this replica's clocks disagree; no window is trusted"
                 raise ClocksDisagree(message)
 
-    def _by_window(self, query: Query, moment: _Moment) -> bool:
+    def _by_window(self, query: Query, present: Present) -> bool:
         """Tell whether any rightsholder's part is by window: the reason is the first one's only."""
-        why = explain(moment.history, query, moment.instant, self._index.artist_id)
+        why = explain(present.history, query, present.now, self._index.artist_id)
         return any(one.reason is Reason.WINDOW_CLOSED for one in why.rightsholders)
 
     async def _row(self, answer: Answer, caller: Caller) -> LoggedDecision:
-        outcomes = await asyncio.to_thread(_outcomes, answer, self._logged_ids(answer.check))
+        ids = self._logged_ids(answer.check)
+        outcomes = await asyncio.to_thread(compressed_outcomes, ids, answer.decisions)
         return LoggedDecision(
             decision_id=answer.decision_id,
             answered_at=self._heads.time().now,
@@ -256,11 +288,11 @@ class Checker:
         return [self._index.subject(artist) or "unknown" for artist in check.artists or ()]
 
 
-def _outcomes(answer: Answer, ids: Sequence[str]) -> bytes:
+def compressed_outcomes(ids: Sequence[str], decisions: Sequence[Decision]) -> bytes:
     """Return every outcome as compressed JSON: [id, reason, version, from, until] each."""
     rows = [
         (one, d.reason.value, d.policy_version, d.interval.start, d.interval.end)
-        for one, d in zip(ids, answer.decisions, strict=True)
+        for one, d in zip(ids, decisions, strict=True)
     ]
     return zlib.compress(msgspec.json.encode(rows), level=1)
 
@@ -270,14 +302,15 @@ def _request(check: Check) -> Json:
         "use": check.use,
         "recipient": check.recipient,
         "about": "content" if check.content is not None else "artists",
-        "consistency": _consistency(check.consistency),
+        "consistency": consistency_json(check.consistency),
         "min_policy_version": check.min_policy_version,
         "at": None if check.at is None else format_instant(check.at),
         "explain": check.explain,
     }
 
 
-def _consistency(consistency: Consistency) -> str | Json:
+def consistency_json(consistency: Consistency) -> str | Json:
+    """Return a consistency as it is asked for and logged."""
     match consistency:
         case Strong():
             return "strong"

@@ -1,7 +1,8 @@
 """Which version binds an artist on a column, since when, and which one governs (R6, R7)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from service.domain.instant import Instant
 from service.domain.policy import Mode, PolicyVersion
@@ -118,9 +119,10 @@ def window_matters(
     delivered: Mapping[int, Instant],
     now: Instant,
 ) -> bool:
-    """Tell whether a window of this version makes, or would make, it govern the artist (R7).
+    """Tell whether a window of this version makes, or would make, its terms govern (R7).
 
-    The window is the artist's own where a delivery is recorded, else one that would open now.
+    The window is the artist's own where a delivery is recorded, else one that would open now. What
+    governs at its closing is the version, or an editorial one that followed it and waits with it.
     Where it is false nobody needs to be told, or reminded: the version binds without a window, or
     a higher one governs on every column before this window has closed.
     """
@@ -128,10 +130,17 @@ def window_matters(
     window = window_of(version, {number: now, **delivered})
     if window is None or version.launch or version.editorial:
         return False
+    spellings = {number, *(later.version for later in _spelt_anew(versions[number:]))}
     for recipient in version.recipients:
         bound = binding_instants(
             versions, recipient, registered_at, {**delivered, number: window.opens_at}
         )
-        if Reign(window.closes_at, number) in reigns(bound):
+        if bound[number - 1] == window.closes_at and any(
+            step.since == window.closes_at and step.version in spellings for step in reigns(bound)
+        ):
             return True
     return False
+
+
+def _spelt_anew(later: Sequence[PolicyVersion]) -> Iterator[PolicyVersion]:
+    return takewhile(lambda version: version.editorial, later)

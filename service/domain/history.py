@@ -1,7 +1,7 @@
 """History: the state that a prefix of the ledger adds up to."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 from types import MappingProxyType
 
@@ -47,6 +47,21 @@ class Artist:
         content = record.scope.content
         place = self._of_all if content is None else self._of_content.setdefault(content, {})
         place[record.scope] = self.records[record.scope] = record
+
+    def having_said(self, record: ConsentRecord) -> "Artist":
+        """Return the artist as they would be with one more record; this one stays as it is."""
+        content = record.scope.content
+        of_content = dict(self._of_content)
+        if content is not None:
+            of_content[content] = dict(of_content.get(content, {}))
+        said = replace(
+            self,
+            records=dict(self.records),
+            _of_content=of_content,
+            _of_all=dict(self._of_all),
+        )
+        said.say(record)
+        return said
 
     def speaks_of(self, content: str | None) -> bool:
         """Tell whether any record is about this one content."""

@@ -11,6 +11,10 @@ class RefusalKind(StrEnum):
     UNKNOWN = "unknown"
     CONFLICT = "conflict"
     NOT_ALLOWED = "not_allowed"
+    PRECONDITION_REQUIRED = "precondition_required"
+    """It has to be said what the decision rests on."""
+    OUTDATED = "outdated"
+    """What the decision rests on is not what holds any more."""
 
 
 @dataclass(frozen=True, slots=True)

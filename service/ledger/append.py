@@ -23,6 +23,7 @@ from service.domain.refusal import RefusalKind, Refused, refuse
 from service.ledger.events import Json
 from service.ledger.ledger_clock import LedgerClock
 from service.ledger.transaction import Transaction, lock_head
+from service.ledger.turns import Turns
 from service.ledger.vault import RandomBytes, Vault
 
 _log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class Appender:
         self._random = random_bytes
         self._clock = clock
         self._on_commit = on_commit
-        self._queue: asyncio.Queue[_Queued] = asyncio.Queue()
+        self._queue: Turns[_Queued] = Turns()
         self._connection: AsyncConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._unconfirmed = asyncio.Event()
@@ -124,16 +125,19 @@ class Appender:
         self._turn_away("the service is shutting down")
         await self._disconnect()
 
-    async def submit(self, write: Write, claim: IdempotencyClaim | None = None) -> Answered:
+    async def submit(
+        self, write: Write, claim: IdempotencyClaim | None = None, *, large: bool = False
+    ) -> Answered:
         """Do a write; when this returns it is durable, and later strong checks see it.
 
+        A `large` one, of very many rows, has a transaction to itself: nobody waits beside it.
         Raises Refused where the write does, and where the claim's key was used for another
         request; OutcomeUnknown where the connection broke around the commit; ClocksDisagree where
         the time is not known; AppenderDown where no write can be taken.
         """
         self.require_running()
         answer: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait(_Queued(write, claim, answer))
+        self._queue.put_nowait(_Queued(write, claim, answer), large=large)
         try:
             async with asyncio.timeout(2 * PATIENCE_SECONDS):
                 return await answer
@@ -149,18 +153,15 @@ class Appender:
 
     async def _run(self) -> None:
         while not self._unconfirmed.is_set():
-            group = [await self._queue.get()]
-            while len(group) < LARGEST_GROUP and not self._queue.empty():
-                group.append(self._queue.get_nowait())
-            await self._commit_group(group)
+            await self._commit_group(await self._queue.next_group(LARGEST_GROUP))
         message = "the standby has not confirmed a commit: restart once it has"
         _log.critical("writes are stopped: %s", message)
         self._turn_away(message)
 
     def _turn_away(self, why: str) -> None:
         """Tell everybody who is still queued that their write has not happened."""
-        while not self._queue.empty():
-            self._queue.get_nowait().settle(AppenderDown(why))
+        for queued in self._queue.drain():
+            queued.settle(AppenderDown(why))
 
     async def _commit_group(self, group: Sequence[_Queued]) -> None:
         """Commit a group at once; if one write breaks it, commit each of them on its own."""

@@ -1,12 +1,15 @@
 """One transaction of the ledger: the head locked, events numbered, leaves built, rows written."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import func, insert, select, update
 from sqlmodel import col
 
+from service.db.among import among
 from service.db.engine import WriteSession
+from service.db.in_bulk import insert_in_bulk
 from service.db.instants import InstantType
 from service.db.tables import EventDetail, LedgerBatch, LedgerEvent, LedgerHead, Subject
 from service.domain import merkle
@@ -14,6 +17,7 @@ from service.domain.instant import Instant
 from service.domain.merkle import CompactRange
 from service.domain.refusal import RefusalKind, refuse
 from service.ledger.events import (
+    Kind,
     NewEvent,
     Recorded,
     batch_body,
@@ -63,6 +67,7 @@ class Transaction:
         self._vault = vault
         self._random = random
         self._rows = _Rows()
+        self._keys: dict[str, bytes] = {}
         self.subject: str | None = None
         """The artist whom the write, and so its answer, is about alone, if it is."""
 
@@ -89,11 +94,33 @@ class Transaction:
     async def new_subject(self, count: int) -> list[str]:
         """Make references for `count` artists, each with a key of its own."""
         made: list[NewSubject] = [self._vault.new_subject() for _ in range(count)]
-        await self.session.execute(
-            insert(Subject),
-            [{"subject": one.subject, "wrapped_key": one.wrapped_key} for one in made],
+        subjects = [one.subject for one in made]
+        keys = [one.wrapped_key for one in made]
+        await insert_in_bulk(self.session, Subject, {"subject": subjects, "wrapped_key": keys}, {})
+        return subjects
+
+    async def happened_since(self, revision: int, kinds: Collection[Kind]) -> bool:
+        """Tell whether an event of these kinds came after that revision, here or elsewhere."""
+        if revision == self.revision:
+            return False
+        if any(row["kind"] in kinds and row["revision"] > revision for row in self._rows.ledger):
+            return True
+        committed = select(col(LedgerEvent.revision)).where(
+            col(LedgerEvent.revision) > revision, among(col(LedgerEvent.kind), kinds)
         )
-        return [one.subject for one in made]
+        return (await self.session.execute(committed.limit(1))).first() is not None
+
+    async def fetch_keys(self, subjects: Collection[str]) -> None:
+        """Read these artists' keys in one statement, each for the next event about them.
+
+        Nobody else erases one meanwhile, for that takes the head row as well.
+        """
+        rows = await self.session.execute(
+            select(col(Subject.subject), col(Subject.wrapped_key)).where(
+                among(col(Subject.subject), subjects)
+            )
+        )
+        self._keys.update({row.subject: row.wrapped_key for row in rows})
 
     async def record(self, event: NewEvent) -> Recorded:
         """Give the event the next revision and the ledger's time.
@@ -137,9 +164,9 @@ class Transaction:
     async def _seal(self, event: NewEvent, revision: int, nonce: bytes) -> str | None:
         if event.subject is None or event.details is None:
             return None
-        wrapped_key = await self.session.scalar(
-            select(col(Subject.wrapped_key)).where(col(Subject.subject) == event.subject)
-        )
+        if event.subject not in self._keys:
+            await self.fetch_keys([event.subject])
+        wrapped_key = self._keys.pop(event.subject, None)
         if wrapped_key is None:
             message = f"no key is kept for {event.subject}: an erased artist can say nothing"
             raise LookupError(message)

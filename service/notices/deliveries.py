@@ -1,22 +1,38 @@
-"""Confirming in bulk what became of a notice. Only a first confirmed delivery starts a window."""
+"""Confirming in bulk what became of a notice. Only a first confirmed delivery starts a window.
 
-from collections.abc import Sequence
+What needs no lock is done before the ledger's head is locked, and held against what has happened
+meanwhile: ten thousand reports keep nobody from opting out for longer than 100 ms.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
+from typing import Final
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import ARRAY, Text, TextClause, bindparam, select, text
 from sqlmodel import col
 
-from service.catalog.artists import refuse_repeated, subjects_of
-from service.db.among import among
-from service.db.engine import ReadSession
-from service.db.tables import Bounce, Delivery, Notice, Policy
-from service.domain.instant import Instant, format_instant
+from service.catalog.artists import refuse_repeated
+from service.consents.authority import Actor, artist_named, role_of
+from service.db.engine import Database, ReadSession
+from service.db.in_bulk import insert_in_bulk
+from service.db.tables import Bounce, Delivery, LedgerHead, Notice, Policy
+from service.domain.instant import Duration, Instant, format_instant
 from service.domain.refusal import Refusal, RefusalKind, Refused, refuse
 from service.ledger.append import Write
-from service.ledger.events import Json, Recorded
+from service.ledger.events import Json, Kind
 from service.ledger.facts import delivery_event
 from service.ledger.transaction import Transaction
+from service.notices.channels.return_path import ReturnPath
+from service.notices.messages import message_named, told_by
+
+IN_APP: Final = "in_app"
+"""The channel of a notice that was read, and acknowledged, on a settings page."""
+
+_OUTDATES: Final = frozenset({Kind.NOTICE_DELIVERED, Kind.ARTIST_ERASED})
+"""What can happen between preparing reports and recording them that changes what they mean."""
 
 
 class Outcome(StrEnum):
@@ -28,12 +44,38 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """One report. `reported_at` is what the channel claims; the window ignores it (R6)."""
+    """One report, about an artist, a message, or one artist of those a message was for.
 
-    artist_id: str
+    `message` is the id that the send had, or the address that its bounces go to. `reported_at` is
+    what the channel claims; the window ignores it (R6).
+    """
+
+    artist_id: str | None
     outcome: Outcome
     channel: str
     reported_at: Instant | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Reports about one notice. `return_path` reads bounce addresses, where they are used."""
+
+    notice_id: str
+    rows: Sequence[DeliveryRow]
+    return_path: ReturnPath | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What recording reports means at one revision: who is concerned, and what is new of it."""
+
+    revision: int
+    notice: Notice
+    period: Duration
+    delivered: Sequence[tuple[str, DeliveryRow]]
+    bounced: Sequence[tuple[str, DeliveryRow]]
+    event_rows: Sequence[Json]
 
 
 async def require_notice(session: ReadSession, notice_id: str) -> Notice:
@@ -46,129 +88,223 @@ async def require_notice(session: ReadSession, notice_id: str) -> Notice:
     return notice
 
 
-async def count_notice(session: ReadSession, notice_id: str) -> Json:
-    """Return a notice as the API shows it, with how many artists it reached or failed to reach."""
-    notice = await require_notice(session, notice_id)
-    delivered, bounced = [
-        await session.scalar(
-            select(func.count(func.distinct(col(table.subject)))).where(
-                col(table.notice_id) == notice_id
-            )
-        )
-        for table in (Delivery, Bounce)
-    ]
-    return {
-        "notice": notice_id,
-        "use": notice.use,
-        "version": notice.version,
-        "announced_at": format_instant(notice.announced_at),
-        "delivered": delivered,
-        "bounced": bounced,
-        "revision": notice.revision,
-    }
+async def prepare_deliveries(database: Database, reports: Reports) -> Write:
+    """Return the write that records the reports, with all done that needs no lock.
+
+    It raises no refusal: whether one is due is for the write to say, once it is known that an
+    earlier request with the same idempotency key has not been answered.
+    """
+    async with database.read() as session:
+        try:
+            revision = (await session.execute(select(col(LedgerHead.size)))).scalar_one()
+            plan = await _plan(session, reports, revision)
+        except Refused:
+            plan = None
+    return _recording(reports, plan)
 
 
-def record_deliveries(notice_id: str, rows: Sequence[DeliveryRow]) -> Write:
-    """Record what became of a notice; reports of what is known already change nothing."""
+def record_deliveries(
+    notice_id: str, rows: Sequence[DeliveryRow], return_path: ReturnPath | None = None
+) -> Write:
+    """Record what became of a notice; reports of what is known already change nothing.
 
+    A delivery counts for whoever is registered, at whatever time and under whatever version governs
+    by then: it is a fact about the past, and the rules say what follows (R6, R7). A bounce starts
+    nothing and ends nothing; after a delivery it is not even news.
+    """
+    return _recording(Reports(notice_id, rows, return_path), None)
+
+
+def _recording(reports: Reports, prepared: Plan | None) -> Write:
     async def write(transaction: Transaction) -> Json:
-        session = transaction.session
-        refuse_repeated("deliveries", [row.artist_id for row in rows])
-        notice = await require_notice(session, notice_id)
-        subjects = await _known_artists(session, rows)
-        told = await _reported(session, Delivery, notice_id, list(subjects.values()))
-        bounced = await _reported(session, Bounce, notice_id, list(subjects.values()))
-        known = {Outcome.DELIVERED: told, Outcome.BOUNCED: told | bounced}
-        fresh = [row for row in rows if subjects[row.artist_id] not in known[row.outcome]]
-        if fresh:
-            await _record(transaction, notice, fresh, subjects)
-        delivered = sum(row.outcome is Outcome.DELIVERED for row in fresh)
+        plan = prepared
+        if plan is None or await transaction.happened_since(plan.revision, _OUTDATES):
+            plan = await _plan(transaction.session, reports, transaction.revision)
+        if plan.event_rows:
+            await _record(transaction, plan)
         return {
-            "notice": notice_id,
-            "delivered": delivered,
-            "bounced": len(fresh) - delivered,
-            "already_known": len(rows) - len(fresh),
+            "notice": reports.notice_id,
+            "delivered": len(plan.delivered),
+            "bounced": len(plan.bounced),
+            "already_known": len(reports.rows) - len(plan.event_rows),
             "revision": transaction.revision,
         }
 
     return write
 
 
-async def _known_artists(session: ReadSession, rows: Sequence[DeliveryRow]) -> dict[str, str]:
-    subjects = await subjects_of(session, [row.artist_id for row in rows])
-    refusals = [
-        Refusal(f"deliveries[{n}].artist", "unknown_artist", "no artist of this id is registered")
-        for n, row in enumerate(rows)
-        if row.artist_id not in subjects
+async def _plan(session: ReadSession, reports: Reports, revision: int) -> Plan:
+    """Find out whom the reports are about and what is new. Raises Refused naming the rows."""
+    notice = await require_notice(session, reports.notice_id)
+    subjects = await _subjects(session, reports)
+    refuse_repeated("deliveries", subjects)
+    told = await _known(session, _DELIVERED, notice.notice_id, subjects)
+    failed = [
+        subject
+        for subject, row in zip(subjects, reports.rows, strict=True)
+        if row.outcome is Outcome.BOUNCED
     ]
-    if refusals:
-        raise Refused(refusals)
-    return subjects
-
-
-async def _reported(
-    session: ReadSession,
-    table: type[Delivery | Bounce],
-    notice_id: str,
-    subjects: Sequence[str],
-) -> set[str]:
-    """Return for whom this outcome is known: reporting it again changes nothing."""
-    reported = select(col(table.subject)).where(
-        col(table.notice_id) == notice_id, among(col(table.subject), subjects)
+    known = {
+        Outcome.DELIVERED: told,
+        Outcome.BOUNCED: told | await _known(session, _BOUNCED, notice.notice_id, failed),
+    }
+    fresh = [
+        (subject, row)
+        for subject, row in zip(subjects, reports.rows, strict=True)
+        if subject not in known[row.outcome]
+    ]
+    period = await _period(session, notice)
+    await asyncio.sleep(0)  # ten thousand rows take their time: others are answered in between
+    return Plan(
+        revision=revision,
+        notice=notice,
+        period=period,
+        delivered=_those(fresh, Outcome.DELIVERED),
+        bounced=_those(fresh, Outcome.BOUNCED),
+        event_rows=[_event_row(subject, row) for subject, row in fresh],
     )
-    return set((await session.execute(reported)).scalars())
 
 
-async def _record(
-    transaction: Transaction,
-    notice: Notice,
-    rows: Sequence[DeliveryRow],
-    subjects: dict[str, str],
-) -> None:
-    recorded = await transaction.record(
-        delivery_event(notice.use, notice.version, [_event_row(row, subjects) for row in rows])
+def _those(
+    fresh: Sequence[tuple[str, DeliveryRow]], outcome: Outcome
+) -> list[tuple[str, DeliveryRow]]:
+    """Return those with this outcome in the order of the indexes they go into: that is faster."""
+    return sorted(
+        ((subject, row) for subject, row in fresh if row.outcome is outcome),
+        key=itemgetter(0),
     )
-    found = await transaction.session.execute(
+
+
+async def _period(session: ReadSession, notice: Notice) -> Duration:
+    found = await session.execute(
         select(col(Policy.notice_period)).where(
             col(Policy.use) == notice.use, col(Policy.version) == notice.version
         )
     )
-    period = found.scalar_one()
-    delivered = [
-        {
-            **_derived(notice, row, subjects, recorded),
-            "delivered_at": recorded.recorded_at,
-            "closes_at": recorded.recorded_at + period,
-        }
-        for row in rows
-        if row.outcome is Outcome.DELIVERED
-    ]
-    bounced = [
-        {**_derived(notice, row, subjects, recorded), "bounced_at": recorded.recorded_at}
-        for row in rows
-        if row.outcome is Outcome.BOUNCED
-    ]
-    for table, values in ((Delivery, delivered), (Bounce, bounced)):
-        if values:
-            await transaction.session.execute(insert(table), values)
+    return found.scalar_one()
 
 
-def _event_row(row: DeliveryRow, subjects: dict[str, str]) -> Json:
+async def _subjects(session: ReadSession, reports: Reports) -> list[str]:
+    """Return whom each row is about. Raises Refused naming every row that is about nobody."""
+    artists = await _artists(session, {r.artist_id for r in reports.rows if r.artist_id})
+    messages = [
+        None
+        if row.message is None
+        else message_named(row.message, reports.notice_id, reports.return_path)
+        for row in reports.rows
+    ]
+    named = {message for message in messages if message is not None}
+    told = await told_by(session, reports.notice_id, named) if named else {}
+    found = [
+        _subject(n, row, artists, told.get(message or "", ()))
+        for n, (row, message) in enumerate(zip(reports.rows, messages, strict=True))
+    ]
+    refusals = [one for one in found if isinstance(one, Refusal)]
+    if refusals:
+        raise Refused(refusals)
+    return [one for one in found if isinstance(one, str)]
+
+
+def _subject(
+    n: int, row: DeliveryRow, artists: Mapping[str, str], told: Sequence[str]
+) -> str | Refusal:
+    """Return the one artist a row is about, or why there is none."""
+    field = f"deliveries[{n}]"
+    subject = artists.get(row.artist_id) if row.artist_id is not None else None
+    if row.artist_id is not None and subject is None:
+        message = "no artist of this id is registered"
+        return Refusal(f"{field}.artist", "unknown_artist", message)
+    if row.message is None:
+        return subject or Refusal(field, "names_nobody", "name an artist or a message")
+    if not told:
+        message = "no message of this id was sent about this notice"
+        return Refusal(f"{field}.message", "unknown_message", message)
+    if subject is None and len(told) > 1:
+        message = f"this message told {len(told)} artists: name the artist too"
+        return Refusal(f"{field}.artist", "message_names_several", message)
+    if subject is not None and subject not in told:
+        message = "this message was not for this artist"
+        return Refusal(f"{field}.artist", "not_in_message", message)
+    return subject or told[0]
+
+
+# One row of arrays each: ten thousand rows would be ten thousand objects on the way.
+_ARTISTS: Final = text("""
+SELECT coalesce(array_agg(artist_id), '{}'), coalesce(array_agg(subject), '{}')
+FROM artists WHERE artist_id = ANY(:ids)
+""").bindparams(bindparam("ids", type_=ARRAY(Text)))
+_DELIVERED, _BOUNCED = (
+    text(
+        f"SELECT coalesce(array_agg(subject), '{{}}') FROM {table}"  # noqa: S608 - two constants
+        " WHERE notice_id = :notice AND subject = ANY(:subjects)"
+    ).bindparams(bindparam("subjects", type_=ARRAY(Text)))
+    for table in ("deliveries", "bounces")
+)
+
+
+async def _artists(session: ReadSession, ids: Collection[str]) -> Mapping[str, str]:
+    known, subjects = (await session.execute(_ARTISTS, {"ids": list(ids)})).one()
+    return dict(zip(known, subjects, strict=True))
+
+
+async def _known(
+    session: ReadSession, outcome: TextClause, notice_id: str, subjects: Sequence[str]
+) -> set[str]:
+    """Return for whom this outcome is known: reporting it again changes nothing."""
+    if not subjects:
+        return set()
+    found = await session.scalar(outcome, {"notice": notice_id, "subjects": list(subjects)})
+    return set(found)
+
+
+async def _record(transaction: Transaction, plan: Plan) -> None:
+    notice = plan.notice
+    recorded = await transaction.record(delivery_event(notice.use, notice.version, plan.event_rows))
+    at = recorded.recorded_at
+    same = {"notice_id": notice.notice_id, "revision": recorded.revision}
+    for table, rows, times in (
+        (Delivery, plan.delivered, {"delivered_at": at, "closes_at": at + plan.period}),
+        (Bounce, plan.bounced, {"bounced_at": at}),
+    ):
+        each = {"subject": [one for one, _ in rows], "channel": [row.channel for _, row in rows]}
+        await insert_in_bulk(transaction.session, table, each, {**same, **times})
+
+
+def _event_row(subject: str, row: DeliveryRow) -> Json:
     reported_at = None if row.reported_at is None else format_instant(row.reported_at)
     return {
-        "subject": subjects[row.artist_id],
+        "subject": subject,
         "outcome": row.outcome.value,
         "channel": row.channel,
         "reported_at": reported_at,
     }
 
 
-def _derived(
-    notice: Notice, row: DeliveryRow, subjects: dict[str, str], recorded: Recorded
-) -> Json:
-    return {
-        "notice_id": notice.notice_id,
-        "subject": subjects[row.artist_id],
-        "channel": row.channel,
-        "revision": recorded.revision,
-    }
+def acknowledge(artist_id: str, notice_id: str, actor: Actor) -> Write:
+    """Record that an artist, or somebody who may act for them, has the notice before them.
+
+    It is a delivery by the channel `in_app`: the first one opens the window, others change nothing.
+    Raises Refused for a stranger, in the same words as where there is no such artist.
+    """
+
+    async def write(transaction: Transaction) -> Json:
+        session = transaction.session
+        artist = await artist_named(session, artist_id)
+        await role_of(session, actor, artist)
+        row = DeliveryRow(artist_id, Outcome.DELIVERED, IN_APP)
+        await record_deliveries(notice_id, [row])(transaction)
+        transaction.subject = artist.subject  # whom the answer is about
+        delivery = await session.get(Delivery, (notice_id, artist.subject))
+        if delivery is None:
+            message = f"the delivery of {notice_id} is not among those just recorded"
+            raise LookupError(message)
+        return {
+            "notice": notice_id,
+            "artist": artist_id,
+            "channel": delivery.channel,
+            "delivered_at": format_instant(delivery.delivered_at),
+            "closes_at": format_instant(delivery.closes_at),
+            "revision": delivery.revision,
+        }
+
+    return write

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,10 +30,15 @@ class ColumnCount:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What publishing now would do. `window_closes_at` is when the earliest window could close."""
+    """What publishing now would do. `window_closes_at` is when the earliest window could close.
+
+    `waiting` are the artists, by reference, whom only a window of their own can bind on some
+    recipient: they would have to be told.
+    """
 
     version: PolicyVersion
     artists: int
+    waiting: frozenset[str]
     columns: tuple[ColumnCount, ...]
     window_closes_at: Instant | None
 
@@ -42,27 +47,41 @@ async def preview(index: Index, admitted: Admitted, now: Instant) -> Preview:
     """Judge every registered artist under the draft as if it were published now."""
     version = admitted.as_version(Recorded(index.revision + 1, now))
     versions = [*admitted.earlier, version]
-    artists = [artist for artist in index.history.artists.values() if not artist.erased]
+    artists = {
+        subject: artist for subject, artist in index.history.artists.items() if not artist.erased
+    }
     before = {r for earlier in admitted.earlier[-1:] for r in earlier.recipients}
+    waiting: set[str] = set()
     columns = [
-        await _count(recipient, versions, artists)
+        await _count(recipient, versions, artists, waiting)
         for recipient in sorted(version.recipients | before)
     ]
-    waits = any(column.when_their_own_window_closes for column in columns)
     return Preview(
         version=version,
         artists=len(artists),
+        waiting=frozenset(waiting),
         columns=tuple(columns),
-        window_closes_at=now + version.notice_period if waits else None,
+        window_closes_at=now + version.notice_period if waiting else None,
     )
 
 
 async def _count(
-    recipient: str, versions: Sequence[PolicyVersion], artists: Sequence[Artist]
+    recipient: str,
+    versions: Sequence[PolicyVersion],
+    artists: Mapping[str, Artist],
+    waiting: set[str],
 ) -> ColumnCount:
+    """Count one column, and add those who wait for a window of their own to `waiting`."""
     found: Counter[str] = Counter()
-    for start in range(0, len(artists), _AT_ONCE):
-        found.update(_whens(recipient, versions, artists[start : start + _AT_ONCE]))
+    subjects, known = list(artists), list(artists.values())
+    for start in range(0, len(known), _AT_ONCE):
+        whens = list(_whens(recipient, versions, known[start : start + _AT_ONCE]))
+        found.update(whens)
+        waiting.update(
+            subject
+            for subject, when in zip(subjects[start : start + _AT_ONCE], whens, strict=True)
+            if when == "own"
+        )
         await asyncio.sleep(0)
     return ColumnCount(recipient, found["now"], found["pending"], found["own"])
 

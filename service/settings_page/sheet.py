@@ -104,8 +104,8 @@ class Group:
 class TrackException:
     """A record about one track alone. `title` is None for a track that is not known (any more).
 
-    `lifted` says that it does nothing now: it has lapsed, expired, or a later record at least as
-    wide stands in its way.
+    `lifted` says that it does nothing now, on any column: a yes that has lapsed or that a later no
+    stands against, a no that a later yes lifts. An expired yes is a no (R4), so it does something.
     """
 
     said: Said
@@ -114,19 +114,36 @@ class TrackException:
 
 
 @dataclass(frozen=True, slots=True)
+class Partner:
+    """A recipient of some use, `internal` left out. `uses` are those whose latest version lists it.
+
+    `said` is the record at exactly (the root, all tracks, this recipient).
+    """
+
+    recipient: str
+    uses: tuple[str, ...]
+    said: Said | None
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """One artist's settings at one revision of the ledger and one instant.
 
-    `etag` stands for the words shown and for everything this artist has been told and has said:
-    while it is the same, a yes given on this sheet is given to what is in force (R4).
+    `etag` is a whole entity tag, quotes included. It stands for everything on the sheet but
+    `revision` and `evaluated_at`. A yes given on this sheet goes with it as `If-Match`: it is
+    taken while the words shown, and all this artist has been told and has said, are the same (R4).
     `no_ai` is the record at the root for all tracks and any recipient, if it is a no.
     `not_reached` are the uses that no switch reaches: their governing version is `open`.
-    `can_say_yes` is false for a delegate who may only say no.
+    `can_say_yes` is false for a delegate who may only say no. `acting_as` is None for an audit.
+    `elsewhere` are the records for all tracks whose scope has no place of its own on the sheet: a
+    yes at the root, a node between a group and its uses, a group for one recipient.
+    `tracks` is one page of the records about single tracks, newest first; `track_total` counts
+    them all, and `tracks_before` is where the next page starts, or None.
     """
 
     artist: str
     name: str | None
-    acting_as: ActingAs
+    acting_as: ActingAs | None
     can_say_yes: bool
     revision: int
     evaluated_at: Instant
@@ -135,9 +152,14 @@ class Sheet:
     pending: tuple[Pending, ...]
     groups: tuple[Group, ...]
     not_reached: tuple[str, ...]
+    partners: tuple[Partner, ...]
+    elsewhere: tuple[Said, ...]
     tracks: tuple[TrackException, ...]
+    track_total: int
+    tracks_before: int | None
     history_before: int | None
-    """Where the next page of `GET …/consents?before=` starts to go through the whole history."""
+    """Where `GET …/consents?before=` starts to go through the whole history, newest first; None
+    where nothing was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,11 +190,18 @@ class TrackFlip:
 class Effect:
     """What a statement would change for one artist now.
 
+    `flips` are answers for all tracks; a statement about one track has none. `tracks` are answers
+    for single tracks that have a record of their own on that column, and those of the one track
+    that the statement is about: at most the first 200, newest record first. `tracks_stopped` and
+    `tracks_restored` count, of all, the tracks with an answer that turns to no and to yes.
     `not_reached` are uses under its scope that a no cannot stop, their governing version being
-    `open`. `delays` are pending versions that would no longer bind in silence.
+    `open`. `pending_stopped` are the notices of pending versions that a no would then stand in the
+    way of on every recipient they wait for, and does not yet.
     """
 
     flips: tuple[Flip, ...]
     tracks: tuple[TrackFlip, ...]
+    tracks_stopped: int
+    tracks_restored: int
     not_reached: tuple[str, ...]
     pending_stopped: tuple[str, ...]

@@ -46,6 +46,12 @@ class Operation:
         content = self.described.get("requestBody", {}).get("content", {})
         return content.get("application/json", {}).get("example")
 
+    @property
+    def takes_a_key(self) -> bool:
+        """Whether it can be repeated under an idempotency key."""
+        parameters = self.described.get("parameters", [])
+        return any(parameter["name"] == "Idempotency-Key" for parameter in parameters)
+
 
 def operations_of(document: dict[str, Any]) -> Iterator[Operation]:
     """Yield every operation of the document."""

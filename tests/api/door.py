@@ -108,9 +108,34 @@ class Door:
         *,
         by: Caller | None = None,
         key: str | None = None,
+        seen: str | None = None,
     ) -> httpx2.Response:
-        """Send one request, with a JSON body if there is one, and return whatever is answered."""
-        return await self.http.request(method, path, json=body, headers=self.headers(by, key))
+        """Send one request, with a JSON body if there is one, and return whatever is answered.
+
+        `seen` is the tag of the settings that something is said on.
+        """
+        headers = self.headers(by, key) | ({} if seen is None else {"If-Match": seen})
+        return await self.http.request(method, path, json=body, headers=headers)
+
+    async def ask_seeing(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        by: Caller | None = None,
+        key: str | None = None,
+    ) -> httpx2.Response:
+        """Say something, `POST …/consents`, on settings that were opened this moment."""
+        is_yes = path.endswith("/consents") and "opt_in" in str(body)
+        seen = await self.tag_of(path.removesuffix("/consents"), by) if is_yes else None
+        return await self.ask(method, path, body, by=by, key=key, seen=seen)
+
+    async def tag_of(self, artist_path: str, by: Caller | None) -> str | None:
+        """Return the tag of an artist's settings, or None where the caller may not see them."""
+        response = await self.ask("GET", f"{artist_path}/settings", by=by)
+        tag: str | None = response.headers.get("etag")
+        return tag
 
     async def done(
         self, method: str, path: str, body: Any = None, *, by: Caller, key: str | None = None
@@ -158,6 +183,7 @@ async def open_door(database_url: str, issuer: LocalIssuer, **changes: Any) -> A
             "database_url": database_url,
             "key_encryption_key": KEY,
             "max_body_bytes": MAX_BODY_BYTES,
+            "send_notices": False,
             **changes,
         }
     )

@@ -50,10 +50,12 @@ class Story:
     async def say(
         self, artist: str, answer: str, use: str = "*", *, by: Caller | None = None, **more: Any
     ) -> Any:
-        """Record what an artist says, by default in their own name."""
+        """Record what an artist says, by default in their own name, on settings just opened."""
         body = {"answer": answer, "use": use, "channel": "settings_page", **more}
         path = f"/v1/artists/{artist}/consents"
-        return await self.door.done("POST", path, body, by=by or person(artist))
+        response = await self.door.ask_seeing("POST", path, body, by=by or person(artist))
+        assert response.is_success, response.text
+        return response.json()
 
     async def delegate(self, artist: str, delegate: str, *, may_opt_in: bool = False) -> Any:
         """Let somebody act for an artist, as the artist wishes."""

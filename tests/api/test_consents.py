@@ -22,7 +22,7 @@ async def ask(
 ) -> httpx2.Response:
     """Say something about ana, whether or not it is taken."""
     body = {"answer": answer, "use": use, "channel": "settings_page"} | more
-    return await door.ask("POST", CONSENTS, body, by=by)
+    return await door.ask_seeing("POST", CONSENTS, body, by=by)
 
 
 async def in_a_day(door: Door, days: float = 1) -> str:
@@ -292,7 +292,7 @@ async def test_one_delegate_may_act_for_many_artists(begun: Story) -> None:
     await begun.delegate("ben", "label")
     await begun.say("ana", "opt_in", MUSIC, by=LABEL)
     body = {"answer": "opt_in", "use": MUSIC, "channel": "email"}
-    response = await begun.door.ask("POST", "/v1/artists/ben/consents", body, by=LABEL)
+    response = await begun.door.ask_seeing("POST", "/v1/artists/ben/consents", body, by=LABEL)
     refused(response, 403, "delegate_may_not_opt_in")
 
 

@@ -17,7 +17,7 @@ LABEL: Final = person("label", through="label-desk")
 async def says(story: Story, answer: str, use: str = MUSIC, **scope: Any) -> httpx2.Response:
     """Speak for ana as her delegate."""
     body = {"answer": answer, "use": use, "channel": "email", **scope}
-    return await story.door.ask("POST", "/v1/artists/ana/consents", body, by=LABEL)
+    return await story.door.ask_seeing("POST", "/v1/artists/ana/consents", body, by=LABEL)
 
 
 async def in_a_day(story: Story) -> str:

@@ -1,13 +1,20 @@
 """Notices and what became of them: only a first confirmed delivery starts a window."""
 
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
+import httpx2
+import pytest
+
+from service.auth.local_issuer import LocalIssuer
 from service.domain.instant import DAY, format_instant, parse_instant
-from tests.api.door import connected
+from tests.api.door import connected, open_door
 from tests.api.people import AUDITING_PIPELINE as AUDITING
-from tests.api.people import AUDITOR, PIPELINE, PLATFORM, POLICY_DESK
-from tests.api.story import MUSIC, Story, draft
+from tests.api.people import AUDITOR, PIPELINE, PLATFORM, POLICY_DESK, Caller, person
+from tests.api.refusals import refused
+from tests.api.story import MUSIC, VOICE, Story, draft
 
 NOTICE: Final = f"{MUSIC}:2"
 DELIVERIES: Final = f"/v1/notices/{NOTICE}/deliveries"
@@ -43,7 +50,7 @@ async def test_a_notice_counts_whom_it_reached(story: Story) -> None:
     await story.deliver(NOTICE, "ana")
     await story.deliver(NOTICE, "ben", outcome="bounced")
     await story.deliver(NOTICE, "ben", outcome="bounced")
-    assert await story.door.done("GET", f"/v1/notices/{NOTICE}", by=AUDITOR) == {
+    counted = {
         "notice": NOTICE,
         "use": MUSIC,
         "version": 2,
@@ -52,6 +59,8 @@ async def test_a_notice_counts_whom_it_reached(story: Story) -> None:
         "bounced": 1,
         "revision": version["revision"],
     }
+    found = await story.door.done("GET", f"/v1/notices/{NOTICE}", by=AUDITOR)
+    assert {name: found[name] for name in counted} == counted
     unknown = await story.door.ask("GET", f"/v1/notices/{MUSIC}:3", by=PLATFORM)
     assert unknown.status_code == 404
 
@@ -188,6 +197,184 @@ async def test_each_version_has_windows_of_its_own(story: Story) -> None:
     answer = await story.check(MUSIC, "song", min_policy_version=3)
     assert answer["results"][0]["reason"] == "not_notified"
     assert (await story.check(MUSIC, "song"))["results"][0]["policy_version"] == 2
+
+
+async def test_the_same_reported_at_once_is_recorded_once(story: Story) -> None:
+    """Whichever comes second finds out while it waits, and changes nothing."""
+    await announced(story)
+    found = await asyncio.gather(*(story.deliver(NOTICE, "ana", "ben") for _ in range(5)))
+    assert sorted(one["delivered"] for one in found) == [0, 0, 0, 0, 2]
+    assert sorted(one["already_known"] for one in found) == [0, 2, 2, 2, 2]
+
+
+async def test_a_late_delivery_opens_a_window_that_decides_nothing(story: Story) -> None:
+    """It is a fact like any other, and recorded; but the version that came after governs (R7)."""
+    await story.begin()
+    await story.publish(VOICE, "opt_out", texts={"en": "Unless you object."})
+    await story.publish(VOICE, "prohibited", texts={"en": "Never."})
+    told = await story.deliver(f"{VOICE}:2", "ana")
+    assert told["delivered"] == 1
+    await story.door.advance(MONTH * 2)
+    assert await story.reasons(VOICE, "song") == ["prohibited"]
+    notice = await story.door.done("GET", f"/v1/notices/{VOICE}:2", by=AUDITOR)
+    assert (notice["delivered"], notice["bound"], notice["overtaken"]) == (1, 0, 1)
+
+
+async def test_a_version_withdrawn_in_its_window_binds_nobody(story: Story) -> None:
+    """Those told before are not bound when their window closes, nor those who are told after."""
+    await announced(story)
+    await story.deliver(NOTICE, "ana")
+    await story.door.advance(MONTH / 2)
+    await story.publish(MUSIC, "opt_in")  # in the words and the mode of the first version
+    await story.deliver(NOTICE, "ben")
+    await story.door.advance(MONTH * 2)
+    assert await story.reasons(MUSIC, "song", "tune") == ["no_opt_in", "no_opt_in"]
+
+
+# Messages
+
+
+async def sent(story: Story, artists: Sequence[str], channel: str, message: str) -> None:
+    """Have told these artists by one message, as the sender notes it."""
+    async with connected(story.door.database_url) as connection:
+        await connection.execute(
+            "INSERT INTO sends (notice_id, subject, channel, reminder, batch_id, position, state,"
+            " message_id) SELECT $1, subject, $2, 0, 1, 0, 'handed_over', $3 FROM artists"
+            " WHERE artist_id = ANY($4) ON CONFLICT DO NOTHING",
+            NOTICE,
+            channel,
+            message,
+            list(artists),
+        )
+
+
+async def report(story: Story, **row: Any) -> httpx2.Response:
+    """Report one row."""
+    body = {"deliveries": [{"channel": "email", **row}]}
+    return await story.door.ask("POST", DELIVERIES, body, by=PLATFORM)
+
+
+LETTER: Final = f"msg_training_generative_music_2_{'a1' * 16}"
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        LETTER,
+        f"<{LETTER}@mail.example>",
+        f"{LETTER}@mail.example",
+        f"bounces+{'a1' * 16}@mx.example",
+    ],
+)
+async def test_a_letter_says_whom_it_was_for(
+    movable_url: str, issuer: LocalIssuer, named: str
+) -> None:
+    """By its id, its Message-ID or the address that its bounces go to."""
+    async with open_door(
+        movable_url, issuer, bounce_address="bounces@mx.example", send_notices=False
+    ) as door:
+        story = Story(door)
+        await announced(story)
+        await sent(story, ["ana"], "email", LETTER)
+        response = await report(story, message=named, outcome="bounced")
+        assert response.json()["bounced"] == 1
+        assert (await report(story, artist="ana", outcome="bounced")).json()["already_known"] == 1
+
+
+async def test_a_webhook_told_many_and_its_report_names_one(story: Story) -> None:
+    """A message of several artists says nothing about any one of them."""
+    await announced(story)
+    await sent(story, ["ana", "ben"], "webhook", "msg_many")
+    refused(await report(story, message="msg_many"), 422, "message_names_several")
+    told = await report(story, message="msg_many", artist="ana")
+    assert told.json()["delivered"] == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "code", "field"),
+    [
+        ({}, "names_nobody", "deliveries[0]"),
+        ({"message": "msg_unknown"}, "unknown_message", "deliveries[0].message"),
+        ({"message": "who@mail.example"}, "unknown_message", "deliveries[0].message"),
+        ({"message": "msg_many", "artist": "cleo"}, "not_in_message", "deliveries[0].artist"),
+        ({"message": "msg_many", "artist": "nobody"}, "unknown_artist", "deliveries[0].artist"),
+    ],
+)
+async def test_a_report_about_nobody_is_refused(
+    story: Story, row: Mapping[str, str], code: str, field: str
+) -> None:
+    """It names the row, and what to do."""
+    await announced(story)
+    await story.register("cleo")
+    await sent(story, ["ana", "ben"], "webhook", "msg_many")
+    refused(await report(story, **row), 422, code, field)
+
+
+async def test_an_artist_named_twice_is_refused_however_named(story: Story) -> None:
+    """By id and by a message: of two reports about one artist at once neither is the first."""
+    await announced(story)
+    await sent(story, ["ana"], "email", LETTER)
+    rows = [{"artist": "ana", "channel": "email"}, {"message": LETTER, "channel": "email"}]
+    response = await story.door.ask("POST", DELIVERIES, {"deliveries": rows}, by=PLATFORM)
+    refused(response, 422, "repeated", "deliveries[1]")
+
+
+# In the app
+
+
+async def acknowledged(
+    story: Story, artist: str, by: Caller, key: str | None = None
+) -> httpx2.Response:
+    """Acknowledge the notice."""
+    path = f"/v1/artists/{artist}/notices/{NOTICE}/acknowledgement"
+    return await story.door.ask("POST", path, by=by, key=key)
+
+
+async def test_an_acknowledgement_is_a_delivery(story: Story) -> None:
+    """Whoever has it before them has been told; saying so again changes nothing."""
+    await announced(story)
+    first = (await acknowledged(story, "ana", person("ana"))).json()
+    assert (first["artist"], first["channel"]) == ("ana", "in_app")
+    assert first["delivered_at"] == await recorded_at(story, first["revision"])
+    assert (await window(story))["closes_at"] == first["closes_at"]
+    await story.door.advance(timedelta(days=3))
+    assert (await acknowledged(story, "ana", person("ana"))).json() == first
+    assert (await story.deliver(NOTICE, "ana"))["already_known"] == 1
+
+
+async def test_an_acknowledgement_after_a_letter_finds_its_window(story: Story) -> None:
+    """The first confirmed delivery counts, whatever it came by."""
+    await announced(story)
+    told = await story.deliver(NOTICE, "ana")
+    found = (await acknowledged(story, "ana", person("ana"))).json()
+    assert (found["channel"], found["revision"]) == ("email", told["revision"])
+
+
+async def test_a_delegate_and_the_platform_acknowledge_too(story: Story) -> None:
+    """Who acts for an artist has it before them for the artist; others see nobody there."""
+    await announced(story)
+    await story.delegate("ana", "label")
+    stranger = await acknowledged(story, "ben", person("label"))
+    nobody = await acknowledged(story, "nobody", person("label"))
+    assert stranger.status_code == 404
+    assert stranger.content == nobody.content
+    assert (await acknowledged(story, "ana", person("label"))).status_code == 200
+    assert (await acknowledged(story, "ben", PLATFORM)).status_code == 200
+
+
+async def test_an_acknowledgement_can_be_repeated_under_its_key(story: Story) -> None:
+    """It has no body, and is idempotent like every write."""
+    await announced(story)
+    first = await acknowledged(story, "ana", person("ana"), "once")
+    again = await acknowledged(story, "ana", person("ana"), "once")
+    assert again.json() == first.json()
+    assert again.headers["idempotency-replayed"] == "true"
+
+
+async def test_an_unknown_notice_cannot_be_acknowledged(story: Story) -> None:
+    """There is nothing that could have been read."""
+    await story.begin()
+    refused(await acknowledged(story, "ana", person("ana")), 404, "unknown_notice")
 
 
 async def test_an_audit_does_not_confirm(story: Story) -> None:

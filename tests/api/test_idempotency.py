@@ -163,10 +163,11 @@ async def test_a_refused_request_is_not_remembered(begun: Story) -> None:
     """What was refused may be corrected, or become possible, under the same key."""
     door = begun.door
     wish = {"answer": "opt_in", "use": MUSIC, "content": "later", "channel": "email"}
-    refused = await door.ask("POST", CONSENTS, wish, by=ANA, key="mine")
+    refused = await door.ask_seeing("POST", CONSENTS, wish, by=ANA, key="mine")
     assert refused.status_code == 422
     await begun.put("later", "ana")
-    assert (await door.ask("POST", CONSENTS, wish, by=ANA, key="mine")).status_code == 201
+    taken = await door.ask_seeing("POST", CONSENTS, wish, by=ANA, key="mine")
+    assert taken.status_code == 201
     invalid = await door.ask("POST", CONSENTS, {}, by=ANA, key="other")
     assert invalid.status_code == 422
     assert (await door.ask("POST", CONSENTS, NO, by=ANA, key="other")).status_code == 201

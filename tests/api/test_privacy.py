@@ -79,7 +79,8 @@ DELEGATES: Final = f"/v1/artists/{ARTIST}/delegates/{DELEGATE}"
 async def told(door: Door, by: Caller, answer: str, key: str) -> None:
     """Say something for the artist, with a key."""
     body = {"answer": answer, "use": MUSIC, "channel": "email"}
-    await door.done("POST", f"/v1/artists/{ARTIST}/consents", body, by=by, key=key)
+    response = await door.ask_seeing("POST", f"/v1/artists/{ARTIST}/consents", body, by=by, key=key)
+    assert response.is_success, response.text
 
 
 async def test_artists_ids_are_only_where_they_can_be_erased(story: Story) -> None:

@@ -66,6 +66,7 @@ async def test_every_status_is_a_problem(begun: Story, subtests: pytest.Subtests
         (404, "not-found", "GET", "/v1/charter/", None, None),
         (405, "method-not-allowed", "DELETE", "/v1/charter", None, POLICY_DESK),
         (409, "conflict", "POST", policies, draft("opt_in") | {"after": 9}, POLICY_DESK),
+        (428, "precondition-required", "POST", CONSENTS, yes, person("ana")),
         (422, "invalid-request", "POST", policies, draft("sometimes"), POLICY_DESK),
         (422, "invalid-request", "POST", policies, draft("open"), POLICY_DESK),
     ):

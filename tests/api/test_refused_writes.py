@@ -27,6 +27,8 @@ ANA: Final = person("ana")
 LABEL: Final = person("label")
 LONG: Final = "x" * 201
 YES: Final = {"answer": "opt_in", "use": MUSIC, "channel": "settings_page"}
+SHOWN: Final = {"shown": [{"use": MUSIC, "version": 1}]}
+"""What the platform says of a yes that it passes on, beside which nobody opens settings."""
 NO: Final = {"answer": "opt_out", "use": "*", "channel": "settings_page"}
 PUT_SONG: Final = {"content": "song", "rightsholders": ["ana"]}
 TOLD_ANA: Final = {"artist": "ana", "channel": "email"}
@@ -248,7 +250,9 @@ async def test_a_refused_write_changes_nothing(story: Story, writer: str) -> Non
     await prepare(story)
     before = await everything(story.door.database_url)
     for n, bad in enumerate(REFUSED[writer]):
-        response = await story.door.ask(bad.method, bad.path, bad.body, by=bad.by, key=f"key-{n}")
+        response = await story.door.ask_seeing(
+            bad.method, bad.path, bad.body, by=bad.by, key=f"key-{n}"
+        )
         codes = [error["code"] for error in response.json().get("errors", [])]
         assert response.status_code == bad.status, f"{bad}: {response.text}"
         assert bad.code is None or codes[0] == bad.code, f"{bad}: {response.text}"
@@ -337,7 +341,7 @@ async def test_a_refused_write_leaves_the_others_of_its_group_alone(begun: Story
         Bad("POST", "/v1/artists/ben/consents", NO, person("ben"), 201),
     ]
     bad = [
-        consent(422, None, content="nowhere"),
+        consent(422, None, by=PLATFORM, content="nowhere", **SHOWN),
         content(422, None, {"content": "c", "rightsholders": ["nobody"]}),
         policy(409, None, use="discovery"),
         deliveries(422, None, {"artist": "nobody", "channel": "email"}),
@@ -377,7 +381,7 @@ async def test_many_writers_at_once_are_each_done_or_refused(begun: Story) -> No
     door = begun.door
     before = await begun.revision()
     good = Bad("POST", CONSENTS, NO, ANA, 201)
-    bad = consent(422, None, content="nowhere")
+    bad = consent(422, None, by=PLATFORM, content="nowhere", **SHOWN)
     sent = [good, bad] * 30
     answers = await asyncio.gather(
         *(door.ask(one.method, one.path, one.body, by=one.by) for one in sent)
@@ -404,7 +408,7 @@ async def test_while_the_time_is_not_known_only_a_no_is_taken(begun: Story) -> N
     before = await everything(door.database_url)
     door.clock.apart = 6 * SECOND
     for n, bad in enumerate(UNTIMELY):
-        response = await door.ask(bad.method, bad.path, bad.body, by=bad.by, key=f"key-{n}")
+        response = await door.ask_seeing(bad.method, bad.path, bad.body, by=bad.by, key=f"key-{n}")
         assert response.status_code == bad.status, f"{bad}: {response.text}"
         assert response.json()["type"] == "urn:fermata:problem:clocks-disagree"
         assert changed(before, await everything(door.database_url)) == [], bad
@@ -412,7 +416,7 @@ async def test_while_the_time_is_not_known_only_a_no_is_taken(begun: Story) -> N
     assert await begun.reasons(RECOMMENDATION, "song") == ["opted_out"]
     door.clock.apart = 0
     for n, bad in enumerate(UNTIMELY):
-        response = await door.ask(bad.method, bad.path, bad.body, by=bad.by, key=f"key-{n}")
+        response = await door.ask_seeing(bad.method, bad.path, bad.body, by=bad.by, key=f"key-{n}")
         assert response.is_success, f"{bad}: {response.text}"
 
 
@@ -421,6 +425,7 @@ async def test_a_no_is_taken_beside_writes_that_are_untimely(begun: Story) -> No
     door = begun.door
     door.clock.apart = 6 * SECOND
     no = Bad("POST", "/v1/artists/ben/consents", NO, person("ben"), 201)
-    group = [UNTIMELY[3], no, UNTIMELY[5]]
+    yes = Bad("POST", CONSENTS, YES | SHOWN, PLATFORM, 503)
+    group = [UNTIMELY[3], no, yes]
     assert await in_one_group(door, *group) == [503, 201, 503]
     assert await begun.reasons(RECOMMENDATION, "song", "tune") == ["opted_out"] * 2

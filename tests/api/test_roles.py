@@ -40,6 +40,10 @@ ROLES: Final[Mapping[str, Caller | None]] = {
     "all": person("root", *Scope, through="console"),
 }
 LOCAL_CLIENT: Final = "grant_type=client_credentials&client_id=pipeline&client_secret="
+LOCAL_SIGN_IN: Final = (
+    "client_id=settings-page&response_type=code&scope=openid&code_challenge_method=S256"
+    "&redirect_uri=http%3A%2F%2F127.0.0.1%3A8080%2Fsettings%2Fcallback&code_challenge=" + "c" * 43
+)
 
 # What each mark of the table means. A stranger learns no more than that there is nothing for them.
 MARKS: Final = {"ok": None, "who": 401, "no": 403, "none": 404}
@@ -54,6 +58,8 @@ GET    /metrics                            ok     ok   ok    ok     ok    ok    
 GET    /.well-known/openid-configuration   ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
 GET    /oauth/jwks                         ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
 POST   /oauth/token                        ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
+GET    /oauth/authorize                    ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
+POST   /oauth/authorize                    ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
 GET    /v1/charter                         ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
 POST   /v1/charter                         who    no   no    no     no    no    no   no     no      ok     no     no    ok
 PATCH  /v1/charter                         who    no   no    no     no    no    no   no     no      ok     no     no    ok
@@ -64,6 +70,8 @@ GET    /v1/uses/{use}/policies/{version}   ok     ok   ok    ok     ok    ok    
 POST   /v1/uses/{use}/policies             who    no   no    no     no    no    no   no     no      ok     no     no    ok
 POST   /v1/artists                         who    no   no    no     no    no    no   ok     ok      no     no     no    ok
 GET    /v1/artists/{artist}                who    no   no    no     no    no    no   ok     ok      no     no     ok    ok
+POST   /v1/contacts                        who    no   no    no     no    no    no   ok     ok      no     no     no    ok
+GET    /v1/artists/{artist}/contact        who    no   no    ok     none  ok    none ok     no      no     no     ok    ok
 GET    /v1/artists/{artist}/delegates      who    no   no    ok     none  ok    none ok     no      no     no     ok    ok
 PUT    /v1/artists/{artist}/delegates/{delegate}
                                            who    no   no    ok     none  none  none ok     no      no     no     no    ok
@@ -71,11 +79,36 @@ DELETE /v1/artists/{artist}/delegates/{delegate}
                                            who    no   no    ok     none  none  none ok     no      no     no     no    ok
 POST   /v1/artists/{artist}/consents       who    no   no    ok     none  ok    none ok     no      no     no     no    ok
 GET    /v1/artists/{artist}/consents       who    no   no    ok     none  ok    none ok     no      no     no     ok    ok
+GET    /v1/artists/{artist}/settings       who    no   no    ok     none  ok    none ok     no      no     no     ok    ok
+POST   /v1/artists/{artist}/consents/preview
+                                           who    no   no    ok     none  ok    none ok     no      no     no     no    ok
+POST   /v1/artists/{artist}/consents/{revision}/undo
+                                           who    no   no    ok     none  ok    none ok     no      no     no     no    ok
+GET    /v1/roster                          who    no   no    ok     ok    ok    none no     no      no     no     no    ok
+POST   /v1/roster/consents/preview         who    no   no    ok     none  ok    none ok     no      no     no     no    ok
+POST   /v1/roster/consents                 who    no   no    ok     none  ok    none ok     no      no     no     no    ok
 POST   /v1/content                         who    no   no    no     no    no    no   no     ok      no     no     no    ok
 GET    /v1/content/{content}               who    no   no    no     no    no    no   ok     ok      no     no     ok    ok
+GET    /v1/notices                         who    no   no    no     no    no    no   ok     no      ok     ok     ok    ok
 GET    /v1/notices/{notice}                who    no   no    no     no    no    no   ok     no      ok     ok     ok    ok
+GET    /v1/notices/{notice}/days           who    no   no    no     no    no    no   ok     no      ok     ok     ok    ok
+GET    /v1/notices/{notice}/artists        who    no   no    no     no    no    no   ok     no      no     ok     ok    ok
+POST   /v1/artists/{artist}/notices/{notice}/acknowledgement
+                                           who    no   no    ok     none  ok    none ok     no      no     no     no    ok
+GET    /v1/webhook-endpoint                who    no   no    no     no    no    no   no     no      no     ok     no    ok
+PUT    /v1/webhook-endpoint                who    no   no    no     no    no    no   no     no      no     ok     no    ok
+DELETE /v1/webhook-endpoint                who    no   no    no     no    no    no   no     no      no     ok     no    ok
+POST   /v1/webhook-endpoint/challenge      who    no   no    no     no    no    no   no     no      no     ok     no    ok
+POST   /v1/webhook-endpoint/rotation       who    no   no    no     no    no    no   no     no      no     ok     no    ok
 POST   /v1/notices/{notice}/deliveries     who    no   no    no     no    no    no   no     no      no     ok     no    ok
 POST   /v1/checks                          who    no   ok    no     no    no    no   no     no      no     no     no    ok
+GET    /.well-known/authzen-configuration  ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
+GET    /.well-known/authzen-jwks.json      ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
+POST   /access/v1/evaluation               who    no   ok    no     no    no    no   no     no      no     no     no    ok
+POST   /access/v1/evaluations              who    no   ok    no     no    no    no   no     no      no     no     no    ok
+POST   /access/v1/search/subject           who    no   ok    no     no    no    no   no     no      no     no     no    ok
+POST   /access/v1/search/resource          who    no   ok    no     no    no    no   no     no      no     no     no    ok
+POST   /access/v1/search/action            who    no   ok    no     no    no    no   no     no      no     no     no    ok
 """  # noqa: E501 - it is read across
 
 
@@ -104,6 +137,15 @@ def read_table() -> Iterator[Row]:
 
 ROWS: Final = tuple(read_table())
 
+REPLACED: Final = 11
+"""The revision of a record that cannot be undone any more, in what `prepare` tells."""
+ACCESS: Final = {
+    "subject": {"type": "pipeline", "id": "nightly"},
+    "action": {"name": RECOMMENDATION},
+    "resource": {"type": "track", "id": "song"},
+}
+FOR_MANY: Final = {"answer": "opt_out", "use": "*", "channel": "email", "artists": ["ana"]}
+
 # A request for each route that changes state which may be made again and again with one outcome.
 BODIES: Final[Mapping[str, tuple[Any, int]]] = {
     "POST /v1/charter": ({"platform": "Example Sounds"}, 409),
@@ -111,18 +153,38 @@ BODIES: Final[Mapping[str, tuple[Any, int]]] = {
     "PUT /v1/uses/{use}": ({"names": {"en": "Recommendations"}}, 200),
     "POST /v1/uses/{use}/policies": (draft("opt_out") | {"after": 7}, 409),
     "POST /v1/artists": ({"artists": [{"artist": "ana"}]}, 200),
+    "POST /v1/contacts": ({"contacts": [{"artist": "ana", "email": "ana@mail.example"}]}, 200),
     "PUT /v1/artists/{artist}/delegates/{delegate}": ({"may_opt_in": True}, 200),
     "POST /v1/artists/{artist}/consents": (
         {"answer": "opt_out", "use": "*", "channel": "settings_page"},
         201,
     ),
+    "POST /v1/artists/{artist}/consents/preview": (
+        {"answer": "opt_out", "use": "*", "channel": "settings_page"},
+        200,
+    ),
+    "POST /v1/artists/{artist}/consents/{revision}/undo": ({"channel": "settings_page"}, 409),
+    "POST /v1/roster/consents/preview": (FOR_MANY, 200),
+    "POST /v1/roster/consents": (FOR_MANY, 201),
     "POST /v1/content": ({"content": [{"content": "song", "rightsholders": ["ana"]}]}, 200),
     "POST /v1/notices/{notice}/deliveries": (
         {"deliveries": [{"artist": "ana", "channel": "email"}]},
         200,
     ),
+    "GET /v1/webhook-endpoint": (None, 404),
+    "PUT /v1/webhook-endpoint": ({"url": "https://hooks.example/fermata"}, 200),
+    "POST /v1/webhook-endpoint/challenge": (None, 404),
+    "POST /v1/webhook-endpoint/rotation": ({"force": True}, 404),
     "POST /v1/checks": ({"use": RECOMMENDATION, "content": ["song"]}, 200),
+    "POST /access/v1/evaluation": (ACCESS, 200),
+    "POST /access/v1/evaluations": (ACCESS | {"evaluations": [{}]}, 200),
+    "POST /access/v1/search/subject": (ACCESS, 200),
+    "POST /access/v1/search/resource": (ACCESS, 200),
+    "POST /access/v1/search/action": (ACCESS, 200),
 }
+
+
+FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def url_of(path: str) -> str:
@@ -134,24 +196,31 @@ def url_of(path: str) -> str:
         delegate="manager",
         content="song",
         notice=f"{RECOMMENDATION}:1",
+        revision=REPLACED,
     )
 
 
 async def send(door: Door, row: Row, role: str) -> httpx2.Response:
     """Make the route's request in this role."""
     if row.path == "/oauth/token":
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
         form = LOCAL_CLIENT + SECRET.replace(" ", "+")
-        return await door.http.post(row.path, content=form, headers=headers)
+        return await door.http.post(row.path, content=form, headers=FORM)
+    if row.path == "/oauth/authorize":
+        content = LOCAL_SIGN_IN if row.method == "POST" else None
+        query = "" if content else f"?{LOCAL_SIGN_IN}"
+        return await door.http.request(row.method, row.path + query, content=content, headers=FORM)
     body, _ = BODIES.get(row.name, (None, 200))
     return await door.ask(row.method, url_of(row.path), body, by=ROLES[role])
 
 
 async def prepare(story: Story) -> None:
-    """Begin, with delegates of ana's."""
+    """Begin, with delegates of ana's, and something that she said and said anew."""
     await story.begin()
     await story.delegate("ana", "label")
     await story.delegate("ana", "manager")
+    said = await story.say("ana", "opt_out", "training")
+    assert said["revision"] == REPLACED
+    await story.say("ana", "inherit", "training")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -227,6 +296,7 @@ async def test_a_missing_scope_is_named(begun: Story) -> None:
     [
         ("GET", "/v1/artists/{}/consents"),
         ("GET", "/v1/artists/{}/delegates"),
+        ("GET", "/v1/artists/{}/settings"),
         ("POST", "/v1/artists/{}/consents"),
         ("PUT", "/v1/artists/{}/delegates/x"),
         ("DELETE", "/v1/artists/{}/delegates/x"),

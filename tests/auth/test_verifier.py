@@ -623,7 +623,7 @@ def signatures(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         checked.append(token)
         return signed_claims(token, *rest)
 
-    monkeypatch.setattr("service.auth.verifier.signed_claims", recorded)
+    monkeypatch.setattr("service.auth.proof.signed_claims", recorded)
     return checked
 
 

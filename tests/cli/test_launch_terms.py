@@ -68,8 +68,9 @@ def answers(service: RunningService) -> dict[tuple[str, str], str]:
 def say(service: RunningService, **record: Any) -> None:
     """Record what the artist says."""
     with service.connect() as connection:
+        _, seen = connection.tagged("/v1/artists/ana/settings")
         record = {"channel": "settings_page", **record}
-        connection.write("POST", "/v1/artists/ana/consents", record)
+        connection.write("POST", "/v1/artists/ana/consents", record, seen=seen)
 
 
 def test_silence_means_what_the_promise_says(launched: RunningService) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from service.catalog.artists import ArtistRow, register_artists
 from service.catalog.content import ContentRow, put_content
+from service.consents.admission import Statement
 from service.consents.authority import Actor
-from service.consents.records import Statement, record_consent
 from service.decisions.check import (
     AtLeast,
     Check,
@@ -32,6 +32,7 @@ from service.ledger.ledger_clock import ClocksDisagree
 from service.policies.publish import publish_policy
 from tests.decisions.following import CALLER, HandClock, Replica, replica
 from tests.faults.proxy import Proxy
+from tests.ledger.seeing import record_seeing
 from tests.ledger.writing import appending, connected, open_ledger
 
 HOUR = 3_600 * SECOND
@@ -49,7 +50,7 @@ def terms(use: str, mode: Mode) -> PolicyDraft:
 async def say(appender: Appender, artist: str, answer: Answer) -> int:
     """Record what an artist says about everything, and return its revision."""
     said = Statement(answer, Scope("*"), "settings_page")
-    answered = await appender.submit(record_consent(artist, said, Actor(artist, is_platform=False)))
+    answered = await appender.submit(record_seeing(artist, said, Actor(artist, is_platform=False)))
     revision: int = answered.body["revision"]
     return revision
 

@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from service.catalog.artists import ArtistRow, register_artists
 from service.catalog.content import ContentRow, put_content
+from service.consents.admission import Statement
 from service.consents.authority import Actor
-from service.consents.records import Statement, record_consent
 from service.decisions.check import AtLeast, Check, Consistency, MaxStaleness, Strong
 from service.decisions.follower import NotThereYet
 from service.domain.consent import Answer, Scope
@@ -28,6 +28,7 @@ from tests.decisions.following import CALLER, Replica, replica
 from tests.faults.proxy import Proxy
 from tests.judge.histories import LEAVES, RECIPIENTS
 from tests.ledger.playing import instant_of, playable, write_of
+from tests.ledger.seeing import record_seeing
 from tests.ledger.stopped_clock import set_clock, stop_clock
 from tests.ledger.writing import KEY, appending, connected, open_ledger, recording_only
 
@@ -52,7 +53,7 @@ async def appender(database_url: str) -> AsyncIterator[Appender]:
         await appender.submit(put_content([ContentRow("t1", ("ana",))]))
         for answer in (Answer.OPT_OUT, Answer.OPT_IN, Answer.OPT_OUT):
             said = Statement(answer, Scope(DISCOVERY), "settings_page")
-            await appender.submit(record_consent("ana", said, Actor("ana", is_platform=False)))
+            await appender.submit(record_seeing("ana", said, Actor("ana", is_platform=False)))
         yield appender
 
 

@@ -25,7 +25,11 @@ _SLOW_SECONDS: Final = 0.02
 
 @dataclass(slots=True)
 class Messaging:
-    """What it has taken, and how badly it behaves: a share of calls fails before or after that."""
+    """What it has taken, and how badly it behaves: a share of calls fails before or after that.
+
+    It fails each message once at most, for a second failure would put the third try off for five
+    minutes.
+    """
 
     url: str
     randomness: random.Random
@@ -39,11 +43,18 @@ class Messaging:
     forged: int = 0
     changed: int = 0
     """Repetitions of an id with other artists."""
+    failed: set[str] = field(default_factory=set)
+    """The ids of messages whose sender was told that they failed."""
 
     @property
     def told(self) -> Counter[str]:
         """Return by how many different messages each artist was told."""
         return Counter(artist for artists in self.taken.values() for artist in artists)
+
+    @property
+    def reached(self) -> int:
+        """How many artists' notices it has."""
+        return sum(map(len, self.taken.values()))
 
     async def answer(self, request: Request) -> Response:
         """Take one webhook, or fail in one of the ways in which servers do."""
@@ -56,12 +67,13 @@ class Messaging:
             self.forged += 1
             return Response(status_code=401)
         await asyncio.sleep(_SLOW_SECONDS * self.randomness.random())
-        mood = self.randomness.random()
+        identifier = request.headers["webhook-id"]
+        mood = 1.0 if identifier in self.failed else self.randomness.random()
+        if mood < self.trouble:
+            self.failed.add(identifier)
         if mood < self.trouble / 2:
             return Response(status_code=500)  # before anything was taken
-        self._take(
-            request.headers["webhook-id"], [one["artist"] for one in event["data"]["artists"]]
-        )
+        self._take(identifier, [one["artist"] for one in event["data"]["artists"]])
         if mood < self.trouble:
             return Response(status_code=500)  # after it was taken: the sender cannot know
         return Response(status_code=204)

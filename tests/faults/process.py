@@ -1,4 +1,4 @@
-"""`fermata serve` as a process of its own, and processes ended as no warning comes."""
+"""The program's commands as processes of their own, and processes ended without a warning."""
 
 import asyncio
 import contextlib
@@ -19,22 +19,18 @@ _PROGRAM: Final = "from service.cli.main import app; app()"
 _POLL_SECONDS: Final = 0.02
 
 
-class Served:
-    """The command, serving on loopback from a data directory until it is ended."""
+class Command:
+    """The program with some arguments, running until it is ended."""
 
-    def __init__(self, data_dir: Path, port: int) -> None:
-        """Start it."""
-        self.url = f"http://127.0.0.1:{port}"
-        self._data_dir = data_dir
+    def __init__(self, home: Path, *arguments: str, **settings: str) -> None:
+        """Start it. `settings` are those of `Settings`, as an operator gives them."""
+        chosen = {"log_level": "critical", **settings}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM, "serve", "--port", str(port)],
+            [sys.executable, "-c", _PROGRAM, *arguments],
             env={
                 "PATH": os.environ["PATH"],
-                "HOME": str(data_dir),
-                "FERMATA_DATA_DIR": str(data_dir),
-                "FERMATA_LOCAL_ISSUER": "true",
-                "FERMATA_LOCAL_ISSUER_SECRET": SECRET,
-                "FERMATA_LOG_LEVEL": "critical",
+                "HOME": str(home),
+                **{f"FERMATA_{name.upper()}": value for name, value in chosen.items()},
             },
             cwd=Path(__file__).resolve().parents[2],
             stdin=subprocess.DEVNULL,
@@ -42,15 +38,10 @@ class Served:
             stderr=subprocess.DEVNULL,
         )
 
-    async def until_ready(self) -> None:
-        """Return once it answers checks."""
-        async with httpx2.AsyncClient(base_url=self.url) as http:
-            while True:
-                assert self._process.poll() is None, "the service has ended"
-                with contextlib.suppress(httpx2.TransportError):
-                    if (await http.get("/readyz")).is_success:
-                        return
-                await asyncio.sleep(_POLL_SECONDS)
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
 
     def kill(self) -> None:
         """End it between two instructions, whatever it was doing."""
@@ -62,6 +53,33 @@ class Served:
         self._process.terminate()
         self._process.wait()
 
+
+class Served(Command):
+    """The command, serving on loopback from a data directory until it is ended."""
+
+    def __init__(self, data_dir: Path, port: int, **settings: str) -> None:
+        """Start it."""
+        self.url = f"http://127.0.0.1:{port}"
+        self._data_dir = data_dir
+        super().__init__(
+            data_dir,
+            *("serve", "--port", str(port)),
+            data_dir=str(data_dir),
+            local_issuer="true",
+            local_issuer_secret=SECRET,
+            **settings,
+        )
+
+    async def until_ready(self) -> None:
+        """Return once it answers checks."""
+        async with httpx2.AsyncClient(base_url=self.url) as http:
+            while True:
+                assert self.runs, "the service has ended"
+                with contextlib.suppress(httpx2.TransportError):
+                    if (await http.get("/readyz")).is_success:
+                        return
+                await asyncio.sleep(_POLL_SECONDS)
+
     def database_url(self) -> str:
         """Return the address of the PostgreSQL that it runs."""
         folder = self._data_dir / "postgres"
@@ -69,16 +87,20 @@ class Served:
         port = (folder / "cluster" / "postmaster.pid").read_text().splitlines()[3]
         return f"postgresql://fermata:{password}@127.0.0.1:{port}/fermata"
 
+    def key_encryption_key(self) -> str:
+        """Return the key that it made for itself."""
+        return (self._data_dir / "key-encryption-key").read_text()
+
 
 @asynccontextmanager
-async def served(data_dir: Path, port: int) -> AsyncIterator[Served]:
+async def served(data_dir: Path, port: int, **settings: str) -> AsyncIterator[Served]:
     """Serve until the block ends, ready when it begins."""
-    service = Served(data_dir, port)
+    service = Served(data_dir, port, **settings)
     try:
         await service.until_ready()
         yield service
     finally:
-        service.stop()
+        await asyncio.to_thread(service.stop)  # what it still asks for may be here
 
 
 async def kill_with_children(pid: int) -> None:

@@ -1,8 +1,6 @@
 """What is ended without warning: nobody loses what they were told, or is told what is not known."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +12,14 @@ from service.db.embedded import EmbeddedPostgres
 from service.db.migrate import upgrade
 from tests.api.door import Door, make_issuer, open_door
 from tests.api.people import PIPELINE, PLATFORM, POLICY_DESK, person
-from tests.faults.process import SECRET, Served, kill_with_children, served
+from tests.faults.asking import over_the_network
+from tests.faults.process import Served, kill_with_children, served
 from tests.faults.proxy import Proxy
 from tests.faults.traffic import Ask, Traffic
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="finds processes where Linux tells of them"
 )
-
-
-@asynccontextmanager
-async def over_the_network(url: str) -> AsyncIterator[Ask]:
-    """Return what asks a service on this machine, with tokens of its local issuer."""
-    tokens: dict[str, str] = {}
-    async with httpx2.AsyncClient(base_url=url, timeout=30) as http:
-
-        async def token(who: str) -> str:
-            client = "settings-page" if who == "ana" else who
-            form = {"grant_type": "client_credentials"}
-            if who == "ana":
-                form["subject"] = who
-            answer = await http.post("/oauth/token", data=form, auth=(client, SECRET))
-            issued: str = answer.json()["access_token"]
-            return issued
-
-        async def ask(
-            method: str, path: str, body: Any, *, who: str, key: str | None = None
-        ) -> httpx2.Response:
-            if who not in tokens:
-                tokens[who] = await token(who)
-            headers = {"Authorization": f"Bearer {tokens[who]}"}
-            if key is not None:
-                headers["Idempotency-Key"] = key
-            return await http.request(method, path, json=body, headers=headers)
-
-        yield ask
 
 
 async def test_the_service_is_killed_in_the_middle(scratch_dir: Path) -> None:

@@ -78,8 +78,9 @@ class Replay:
     async def _happen(self, at: Instant, history: Retold, event: Event) -> None:
         await set_clock(self._clock, at)
         request = history.request(event)
-        answer = await self._door.done("POST", request.path, request.body, by=request.by)
-        revision = answer["revision"]
+        response = await self._door.ask_seeing("POST", request.path, request.body, by=request.by)
+        assert response.is_success, response.text
+        revision = response.json()["revision"]
         if revision > max(self.told, default=1):
             self.told[revision] = at  # what changes nothing is no event
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from service.catalog.artists import ArtistRow, register_artists
 from service.catalog.content import ContentRow, put_content
+from service.consents.admission import Statement
 from service.consents.authority import Actor
-from service.consents.records import Statement, record_consent
 from service.domain.consent import Answer, Scope
 from service.domain.events import ContentStatus
 from service.domain.instant import SECOND, Instant
@@ -19,6 +19,7 @@ from service.ledger.append import Appender, Write
 from service.notices.deliveries import DeliveryRow, Outcome, record_deliveries
 from service.policies.publish import publish_policy
 from tests.judge.histories import random_history
+from tests.ledger.seeing import record_seeing
 from tests.ledger.stopped_clock import NOON, set_clock
 from tests.ledger.writing import connected, open_ledger
 
@@ -98,7 +99,7 @@ def _consent(event: Event) -> Write:
         "settings_page",
         None if expires is None else NOON + expires * SECOND,
     )
-    return record_consent(event["artist"], statement, _PLATFORM)
+    return record_seeing(event["artist"], statement, _PLATFORM)
 
 
 _WRITES = {

@@ -125,7 +125,7 @@ async def test_both_wall_clocks_are_wrong_together(told: Story, wrong: Duration)
     await move(told.door, wrong)
     told.door.clock.apart += wrong
     await nothing_by_time(told)
-    disagrees(await told.door.ask("POST", CONSENTS, said("opt_in"), by=ANA))
+    disagrees(await told.door.ask_seeing("POST", CONSENTS, said("opt_in"), by=ANA))
     await told.say("ben", "opt_out")
     await move(told.door, -wrong)
     told.door.clock.apart -= wrong
@@ -150,10 +150,10 @@ async def test_a_write_is_refused_and_leaves_nothing(told: Story, write: str) ->
     method, path, body, by = WRITES[write]
     before = await everything(told.door.database_url)
     await move(told.door, HOUR)
-    disagrees(await told.door.ask(method, path, body, by=by, key="k"))
+    disagrees(await told.door.ask_seeing(method, path, body, by=by, key="k"))
     assert await everything(told.door.database_url) == before
     await move(told.door, -HOUR)
-    done = await told.door.ask(method, path, body, by=by, key="k")
+    done = await told.door.ask_seeing(method, path, body, by=by, key="k")
     assert done.is_success
     assert "idempotency-replayed" not in done.headers
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from service.catalog.artists import ArtistRow, register_artists
 from service.catalog.content import ContentRow, put_content
+from service.consents.admission import Statement
 from service.consents.authority import Actor
 from service.consents.delegates import grant_delegate
-from service.consents.records import Statement, record_consent
 from service.domain.consent import Answer, Scope
 from service.domain.instant import SECOND, Instant
 from service.domain.policy import Mode, PolicyDraft
@@ -25,6 +25,7 @@ from service.ledger.read import tail
 from service.ledger.vault import CommitmentBroken, Sealed, Vault
 from service.notices.deliveries import DeliveryRow, Outcome, record_deliveries
 from service.policies.publish import publish_policy
+from tests.ledger.seeing import record_seeing
 from tests.ledger.test_vault import rfc_5869
 from tests.ledger.writing import (
     KEY,
@@ -63,9 +64,9 @@ async def tell(appender: Appender) -> None:
     ana = Actor(ARTIST, is_platform=False)
     await appender.submit(grant_delegate(ARTIST, LABEL, ana, may_opt_in=True))
     yes = Statement(Answer.OPT_IN, SAID, "settings_page", EXPIRES)
-    await appender.submit(record_consent(ARTIST, yes, ana))
+    await appender.submit(record_seeing(ARTIST, yes, ana))
     await appender.submit(
-        record_consent(ARTIST, Statement(Answer.OPT_OUT, SAID, "settings_page"), ana)
+        record_seeing(ARTIST, Statement(Answer.OPT_OUT, SAID, "settings_page"), ana)
     )
 
 
@@ -145,7 +146,7 @@ async def test_two_records_that_say_the_same_look_different(database_url: str) -
         await open_ledger(appender)
         await appender.submit(register_artists([ArtistRow(ARTIST)]))
         for _ in range(2):
-            await appender.submit(record_consent(ARTIST, no, Actor(ARTIST, is_platform=False)))
+            await appender.submit(record_seeing(ARTIST, no, Actor(ARTIST, is_platform=False)))
 
     leaves = [json.loads(e.leaf) for e in (await kept(database_url)).events[2:]]
     assert leaves[0]["commitment"] != leaves[1]["commitment"]

@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from service.catalog.artists import ArtistRow, register_artists
+from service.consents.admission import Statement
 from service.consents.authority import Actor
-from service.consents.records import Statement, record_consent
 from service.db.engine import Database
 from service.domain.consent import Answer, Scope
 from service.domain.instant import SECOND, Instant
@@ -20,6 +20,7 @@ from service.ledger.append import Answered, Appender, Write
 from service.ledger.head import HeadReader
 from service.ledger.ledger_clock import ClocksDisagree, LedgerClock
 from service.policies.publish import publish_policy
+from tests.ledger.seeing import record_seeing
 from tests.ledger.stopped_clock import NOON, set_clock, stop_clock
 from tests.ledger.writing import connected, kept, naming, open_ledger, vault
 
@@ -86,7 +87,7 @@ async def place(database_url: str) -> AsyncIterator[Place]:
 
 def say(answer: Answer) -> Write:
     """Return the write of what ana says about everything."""
-    return record_consent(
+    return record_seeing(
         "ana", Statement(answer, Scope("*"), "settings_page"), Actor("ana", is_platform=False)
     )
 

@@ -120,6 +120,12 @@ class PolicyPreview(Shape):
     launch: bool
     resumes_terms_of: int | None
     artists: int
+    waiting: int = Field(
+        description="Artists who would have to be told: only a window of their own can bind them."
+    )
+    unreachable: int = Field(
+        description="Those of them whom no channel reaches now, but for the settings page."
+    )
     earliest_window_closes_at: InstantOut | None
     columns: list[ColumnPreview]
 

@@ -167,8 +167,13 @@ def message_id(channel: str, message: Message, addressees: Sequence[Addressee]) 
         [addressee.subject for addressee in addressees],
     ]
     digest = hashlib.sha256(json.dumps(told, separators=(",", ":")).encode()).hexdigest()
-    readable = re.sub(r"[^A-Za-z0-9]+", "_", message.notice_id)[:_READABLE].strip("_")
-    return f"msg_{readable}_{digest[:_DIGEST]}"
+    return identifier_of(message.notice_id, digest[:_DIGEST])
+
+
+def identifier_of(notice_id: str, digest: str) -> str:
+    """Return the id of the message about this notice that ends in this digest."""
+    readable = re.sub(r"[^A-Za-z0-9]+", "_", notice_id)[:_READABLE].strip("_")
+    return f"msg_{readable}_{digest}"
 
 
 def digest_of(identifier: str) -> str:

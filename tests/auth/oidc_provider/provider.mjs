@@ -1,10 +1,13 @@
-// The certified `oidc-provider`, on loopback, for tests/auth/test_certified_provider.py.
+// The certified `oidc-provider`, on loopback, for the tests of tokens (tests/auth/test_certified_provider.py)
+// and of signing in to the pages (tests/web/test_sign_in_certified.py).
 //
-//   node provider.mjs NODE_MODULES
+//   node provider.mjs NODE_MODULES [ORIGIN]
 //
+// ORIGIN is where the service serves its pages to this provider's people: http://127.0.0.1:8080 unless said.
 // Prints its issuer URL on one line and serves until its standard input closes. Beside the provider's own
 // endpoints it has POST /test/rotate (every signing key is replaced) and POST /test/withdraw (nothing is
-// published any more); anybody who is sent to log in is at once logged in as the `login_hint`.
+// published any more). Whoever is sent to log in is at once logged in as the `login_hint`; where there is none, a
+// form asks for `login`, and for no password.
 
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -19,6 +22,14 @@ const SCOPES = [
   'fermata:check', 'fermata:consents', 'fermata:manage', 'fermata:catalog',
   'fermata:policy', 'fermata:notice', 'fermata:audit',
 ];
+
+// The service's own pages as the tests run them; PKCE is asked of these two.
+const ORIGIN = process.argv[3] ?? 'http://127.0.0.1:8080';
+const PAGES = {
+  redirect_uris: [`${ORIGIN}/settings/callback`],
+  post_logout_redirect_uris: [`${ORIGIN}/settings/signed-out`],
+  grant_types: ['authorization_code'], response_types: ['code'], scope: 'openid',
+};
 
 function newKeys() {
   const pairs = [
@@ -42,6 +53,19 @@ function resourceServer(resource) {
   };
 }
 
+const LOGIN_PAGE = '<!doctype html><title>Log in</title><form method="post"><input name="login"><button>Log in</button></form>';
+
+// The provider's own page would ask another company for a font.
+function askWhetherToSignOut(ctx, form) {
+  ctx.body = `<!doctype html><title>Sign out</title>${form}<button form="op.logoutForm" name="logout" value="yes">Sign out</button>`;
+}
+
+async function typedLogin(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return new URLSearchParams(Buffer.concat(chunks).toString()).get('login');
+}
+
 async function grantAll(ctx) {
   const { client, params, session } = ctx.oidc;
   const grant = new ctx.oidc.provider.Grant({ clientId: client.clientId, accountId: session.accountId });
@@ -62,25 +86,32 @@ function newProvider(issuer, keys) {
         client_id: 'settings-page', client_secret: 'a-secret-for-the-page', scope: ['openid', ...SCOPES].join(' '),
         redirect_uris: ['https://page.example/back'], grant_types: ['authorization_code'], response_types: ['code'],
       },
+      { ...PAGES, client_id: 'fermata-pages', token_endpoint_auth_method: 'none' },
+      { ...PAGES, client_id: 'fermata-pages-with-secret', client_secret: 'a secret: 100 %+&' },
     ],
     cookies: { keys: [randomUUID()] },
     enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'] },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
+      rpInitiatedLogout: { enabled: true, logoutSource: askWhetherToSignOut },
       resourceIndicators: { enabled: true, getResourceServerInfo: (_ctx, resource) => resourceServer(resource) },
     },
     findAccount: (_ctx, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
     interactions: { url: (_ctx, interaction) => `/test/login/${interaction.uid}` },
     jwks: { keys },
     loadExistingGrant: grantAll,
+    pkce: { required: (_ctx, client) => client.clientId.startsWith('fermata-pages') },
     scopes: ['openid', ...SCOPES],
   });
   const answer = provider.callback();
   return async (request, response) => {
     if (!request.url.startsWith('/test/login/')) return answer(request, response);
     const { params } = await provider.interactionDetails(request, response);
-    return provider.interactionFinished(request, response, { login: { accountId: params.login_hint } });
+    const accountId = params.login_hint ?? (request.method === 'POST' && await typedLogin(request));
+    if (accountId === false) return response.writeHead(200, { 'Content-Type': 'text/html' }).end(LOGIN_PAGE);
+    const result = accountId ? { login: { accountId } } : { error: 'access_denied' };
+    return provider.interactionFinished(request, response, result);
   };
 }
 

@@ -1,0 +1,452 @@
+"""Sends in batches: made in bulk, taken by one worker at a time, and settled once.
+
+- `make_batches(session, plan, subjects, now)`: who is told by one channel, a batch a call;
+- `take(session, channel, now)`: the next batch that is due, on a lease, or how long there is none;
+- `drop`, `finish`: members of a batch just taken whom there is nothing to tell any more;
+- `charge(session, channel, until)`: when the channel is free again, for all workers;
+- `keep_lease(session, batch, now)`: while the call takes its time;
+- `settle(session, batch, results, …)`: what became of each, once;
+- `close_channel(session, …)`: the receiver wants no more.
+
+A batch's members and their order never change, so that a worker that takes it up after another
+was killed sends what that one sent, under the same message id. The lease says who sends; the fence
+tells a worker that another one has taken over, and then it records nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import ARRAY, Text, TextClause, bindparam, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlmodel import col
+
+from service.db.engine import ReadSession, WriteSession
+from service.db.instants import InstantType
+from service.db.tables import SendBatch, SendChannel
+from service.domain.instant import SECOND, Duration, Instant
+from service.notices.channels.channel import Fate, plain
+from service.notices.channels.retries import LONGEST_WAIT, pause_before
+from service.notices.reach import ChannelName
+
+LEASE: Final[Duration] = 30 * SECOND
+"""How long a batch is one worker's alone; it is renewed while the call lasts."""
+
+FURTHEST: Final[Duration] = LONGEST_WAIT + LONGEST_WAIT // 4
+"""Nothing is put off for longer: what seems to be was written by a clock that has gone back."""
+
+
+class SendState(StrEnum):
+    """What has become of one send. Only a confirmed delivery says that it arrived."""
+
+    WAITING = "waiting"
+    HANDED_OVER = "handed_over"
+    """The channel has taken it from here."""
+    BOUNCED = "bounced"
+    """It cannot arrive; the ledger has it too."""
+    FAILED = "failed"
+    """It was tried as often as the schedule says, and given up."""
+    NOT_NEEDED = "not_needed"
+    """When its turn came there was nothing left to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be told by which channel, at most `size` artists a call."""
+
+    notice_id: str
+    channel: ChannelName
+    size: int
+    occurred_at: Instant
+    reminder: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch that this worker holds. `tries` counts the tries that ended.
+
+    `heard` tells whether one before this may have reached the receiver.
+    """
+
+    batch_id: int
+    notice_id: str
+    channel: ChannelName
+    reminder: int
+    occurred_at: Instant
+    tries: int
+    fence: int
+    heard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotNow:
+    """Nothing to take. `pause` is how long it lasts at least."""
+
+    pause: Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one member in one call."""
+
+    subject: str
+    fate: Fate
+    message_id: str
+    reason: str = ""
+    not_before: Duration = 0
+
+
+# The batches of one statement get their numbers in one go, and members are dealt out in order.
+# OFFSET 0 keeps the planner from making joins of the look-ups: it thinks that a list has ten
+# members, and of new tables it knows nothing, so it would compare everybody with everybody.
+_MEMBERS: Final = """
+WITH chosen AS (
+    SELECT m.subject, row_number() OVER (ORDER BY m.place) - 1 AS place
+    FROM unnest(:subjects) WITH ORDINALITY AS m (subject, place)
+    WHERE NOT EXISTS (
+        SELECT FROM sends AS s WHERE s.notice_id = :notice AND s.subject = m.subject
+            AND s.channel = :channel AND s.reminder = :reminder
+        OFFSET 0
+    )
+"""
+_TOLD: Final = """
+    AND NOT EXISTS (
+        SELECT FROM deliveries AS d WHERE d.notice_id = :notice AND d.subject = m.subject
+        OFFSET 0
+    )
+"""
+_ADDRESS: Final = """
+    AND EXISTS (
+        SELECT FROM private.contacts AS c WHERE c.subject = m.subject AND c.email IS NOT NULL
+        OFFSET 0
+    )
+"""
+_BATCHES: Final = """
+), made AS (
+    INSERT INTO send_batches
+        (notice_id, channel, reminder, occurred_at, tries, due_at, fence)
+    SELECT :notice, :channel, :reminder, :occurred_at, 0, :now, 0
+    FROM generate_series(0, (SELECT max(place) FROM chosen) / :size)
+    RETURNING batch_id
+), numbers AS (
+    SELECT array_agg(batch_id ORDER BY batch_id) AS ids FROM made
+)
+INSERT INTO sends (notice_id, subject, channel, reminder, batch_id, position, state)
+SELECT :notice, subject, :channel, :reminder, (SELECT ids FROM numbers)[place / :size + 1],
+    place % :size, 'waiting'
+FROM chosen
+ORDER BY place
+ON CONFLICT DO NOTHING
+"""
+
+
+def _making(*conditions: str) -> TextClause:
+    return text("".join([_MEMBERS, *conditions, _BATCHES])).bindparams(
+        bindparam("subjects", type_=ARRAY(Text)),
+        bindparam("occurred_at", type_=InstantType()),
+        bindparam("now", type_=InstantType()),
+    )
+
+
+_MAKE: Final = {
+    (channel, reminds): _making(
+        *([] if reminds else [_TOLD]), *([_ADDRESS] if channel is ChannelName.EMAIL else [])
+    )
+    for channel in ChannelName
+    for reminds in (False, True)
+}
+
+
+async def make_batches(
+    session: WriteSession, plan: Plan, subjects: Sequence[str], now: Instant
+) -> int:
+    """Make the sends of those among the artists whom the channel can reach; return how many.
+
+    Whoever has a send of this kind already gets no other, nor does anybody who has been delivered
+    the notice, but for its reminders. The caller holds the notice's announcement (`alone_with`).
+    """
+    if not subjects:
+        return 0
+    made = await session.execute(
+        _MAKE[plan.channel, plan.reminder > 0],
+        {
+            "subjects": list(subjects),
+            "notice": plan.notice_id,
+            "channel": plan.channel.value,
+            "reminder": plan.reminder,
+            "size": plan.size,
+            "occurred_at": plan.occurred_at,
+            "now": now,
+        },
+    )
+    count: int = made.rowcount  # type: ignore[attr-defined]  # of a cursor, which this is
+    return count
+
+
+_ADDRESSED_SINCE: Final = text("""
+SELECT coalesce(array_agg(subject), '{}') FROM private.contacts
+WHERE updated_at > :since AND email IS NOT NULL
+""").bindparams(bindparam("since", type_=InstantType()))
+_OF_AUDIENCE: Final = text("""
+SELECT coalesce(array_agg(subject), '{}') FROM audience
+WHERE notice_id = :notice AND subject = ANY(:subjects)
+""").bindparams(bindparam("subjects", type_=ARRAY(Text)))
+
+
+async def addressed_since(session: ReadSession, since: Instant) -> list[str]:
+    """Return everybody with an e-mail address of whom something new was said since then."""
+    return list(await session.scalar(_ADDRESSED_SINCE, {"since": since}))
+
+
+async def in_audience(session: ReadSession, notice_id: str, subjects: Sequence[str]) -> list[str]:
+    """Return those of the artists who are to be told of a notice."""
+    given = {"notice": notice_id, "subjects": list(subjects)}
+    return list(await session.scalar(_OF_AUDIENCE, given))
+
+
+_WITHOUT: Final = text("""
+WITH page AS (
+    SELECT subject FROM audience
+    WHERE notice_id = :notice AND subject > :after ORDER BY subject LIMIT :most
+)
+SELECT
+    (SELECT max(subject) FROM page),
+    ARRAY(
+        SELECT subject FROM page WHERE NOT EXISTS (
+            SELECT FROM sends AS s WHERE s.notice_id = :notice AND s.subject = page.subject
+                AND s.channel = :channel AND s.reminder = 0
+            OFFSET 0
+        )
+        ORDER BY subject
+    )
+""").bindparams(bindparam("after", type_=Text()))
+
+
+async def without_send(
+    session: ReadSession, notice_id: str, channel: ChannelName, after: str, most: int
+) -> tuple[str | None, list[str]]:
+    """Look at the next `most` of an audience, and return the last and those with no send by this.
+
+    Returns None for the last where nobody comes after `after`.
+    """
+    last, subjects = (
+        await session.execute(
+            _WITHOUT,
+            {"notice": notice_id, "channel": channel.value, "after": after, "most": most},
+        )
+    ).one()
+    return last, list(subjects)
+
+
+async def take(session: WriteSession, channel: ChannelName, now: Instant) -> Batch | NotNow:
+    """Take the batch that has been due longest, on a lease, or say how long there is none to take.
+
+    All takers of a channel queue at its row for the moment that this takes, so the rate that they
+    keep to together is one. Whoever takes charges it in the same transaction (`charge`).
+    """
+    row = await _channel_row(session, channel)
+    if row.closed_at is not None:
+        return NotNow(SECOND)
+    if now < row.free_at <= now + FURTHEST:
+        return NotNow(row.free_at - now)
+    leased = col(SendBatch.leased_until)
+    free = or_(leased.is_(None), leased <= now, leased > now + LEASE)
+    found = await session.execute(
+        select(SendBatch)
+        .where(col(SendBatch.channel) == channel.value, col(SendBatch.due_at) <= now, free)
+        .order_by(col(SendBatch.due_at), col(SendBatch.batch_id))
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    batch = found.scalar_one_or_none()
+    if batch is None:
+        return NotNow(SECOND)
+    heard = batch.fence > 0
+    batch.fence += 1
+    batch.leased_until = now + LEASE
+    await session.flush()
+    assert batch.batch_id is not None  # noqa: S101 - it is read from the table
+    return Batch(
+        batch_id=batch.batch_id,
+        notice_id=batch.notice_id,
+        channel=channel,
+        reminder=batch.reminder,
+        occurred_at=batch.occurred_at,
+        tries=batch.tries,
+        fence=batch.fence,
+        heard=heard,
+    )
+
+
+async def _channel_row(session: WriteSession, channel: ChannelName) -> SendChannel:
+    locked = select(SendChannel).where(col(SendChannel.channel) == channel.value).with_for_update()
+    row = (await session.execute(locked)).scalar_one_or_none()
+    if row is None:
+        await session.execute(
+            upsert(SendChannel).values(channel=channel.value, free_at=0).on_conflict_do_nothing()
+        )
+        row = (await session.execute(locked)).scalar_one()
+    return row
+
+
+async def charge(session: WriteSession, channel: ChannelName, until: Instant) -> None:
+    """Let nobody take from the channel before this instant, nor sooner than was said before."""
+    free_at = col(SendChannel.free_at)
+    await session.execute(
+        update(SendChannel)
+        .where(col(SendChannel.channel) == channel.value, free_at < until)
+        .values(free_at=until)
+    )
+
+
+async def close_channel(
+    session: WriteSession, channel: ChannelName, reason: str, now: Instant
+) -> None:
+    """Send nothing more here until a person acts: the receiver has said so."""
+    await session.execute(
+        update(SendChannel)
+        .where(col(SendChannel.channel) == channel.value, col(SendChannel.closed_at).is_(None))
+        .values(closed_at=now, closed_reason=plain(reason))
+    )
+
+
+async def mend(session: WriteSession, now: Instant) -> None:
+    """Undo what a clock that ran ahead has put off for longer than anything ever is."""
+    furthest = now + FURTHEST
+    await session.execute(
+        update(SendBatch)
+        .where(
+            col(SendBatch.channel).in_([channel.value for channel in ChannelName]),
+            col(SendBatch.due_at) > furthest,
+        )
+        .values(due_at=now)
+    )
+    await session.execute(
+        update(SendChannel).where(col(SendChannel.free_at) > furthest).values(free_at=now)
+    )
+
+
+def _held(batch: Batch) -> TextClause:
+    return text(_HELD).bindparams(batch=batch.batch_id, fence=batch.fence)
+
+
+_HELD: Final = """
+SELECT batch_id FROM send_batches
+WHERE batch_id = :batch AND fence = :fence AND leased_until IS NOT NULL
+FOR UPDATE SKIP LOCKED
+"""
+
+
+async def keep_lease(session: WriteSession, batch: Batch, now: Instant) -> None:
+    """Hold the batch for another while, unless somebody else has taken it."""
+    await session.execute(
+        update(SendBatch)
+        .where(
+            col(SendBatch.batch_id) == batch.batch_id,
+            col(SendBatch.fence) == batch.fence,
+            col(SendBatch.leased_until).is_not(None),
+        )
+        .values(leased_until=now + LEASE)
+    )
+
+
+_SETTLE: Final = text("""
+UPDATE sends AS s
+SET state = r.state, message_id = coalesce(r.message_id, s.message_id), reason = r.reason,
+    settled_at = CASE WHEN r.state = 'waiting' THEN NULL ELSE :now END
+FROM unnest(:subjects, :states, :message_ids, :reasons) AS r (subject, state, message_id, reason)
+WHERE s.batch_id = :batch AND s.subject = r.subject AND s.state = 'waiting'
+""").bindparams(
+    bindparam("now", type_=InstantType()),
+    *(
+        bindparam(name, type_=ARRAY(Text))
+        for name in ("subjects", "states", "message_ids", "reasons")
+    ),
+)
+
+_STATE_OF: Final = {
+    Fate.HANDED_OVER: SendState.HANDED_OVER,
+    Fate.DELIVERED: SendState.HANDED_OVER,
+    Fate.BOUNCED: SendState.BOUNCED,
+    Fate.TRY_AGAIN: SendState.WAITING,
+    Fate.CLOSED: SendState.WAITING,
+}
+
+
+async def settle(
+    session: WriteSession,
+    batch: Batch,
+    results: Sequence[Result],
+    now: Instant,
+    jitter: float,
+) -> bool:
+    """Record what became of the members, and when the rest is due again; give up when it is time.
+
+    Returns False, having changed nothing, where the batch is not this worker's any more or has
+    been settled before. `jitter` is a random number in [0, 1). Waits for no lock.
+    """
+    if (await session.execute(_held(batch))).first() is None:
+        return False
+    again = [result for result in results if result.fate is Fate.TRY_AGAIN]
+    closed = any(result.fate is Fate.CLOSED for result in results)
+    tries = batch.tries + 1 if again else batch.tries
+    asked = max((result.not_before for result in again), default=0)
+    pause = pause_before(tries, jitter, asked) if again else 0
+    states = {**_STATE_OF, **({Fate.TRY_AGAIN: SendState.FAILED} if pause is None else {})}
+    await session.execute(
+        _SETTLE,
+        {
+            "batch": batch.batch_id,
+            "now": now,
+            "subjects": [result.subject for result in results],
+            "states": [states[result.fate].value for result in results],
+            "message_ids": [result.message_id or None for result in results],
+            "reasons": [result.reason or None for result in results],
+        },
+    )
+    left = closed or (bool(again) and pause is not None)
+    await session.execute(
+        update(SendBatch)
+        .where(col(SendBatch.batch_id) == batch.batch_id)
+        .values(tries=tries, leased_until=None, due_at=now + (pause or 0) if left else None)
+    )
+    return True
+
+
+async def drop(
+    session: WriteSession, batch: Batch, reasons: Sequence[tuple[str, str]], now: Instant
+) -> None:
+    """Note of members of a batch just taken that there is nothing to tell them, each with why."""
+    if reasons:
+        await session.execute(
+            _SETTLE,
+            {
+                "batch": batch.batch_id,
+                "now": now,
+                "subjects": [subject for subject, _ in reasons],
+                "states": [SendState.NOT_NEEDED.value] * len(reasons),
+                "message_ids": [None] * len(reasons),
+                "reasons": [reason for _, reason in reasons],
+            },
+        )
+
+
+async def finish(session: WriteSession, batch: Batch) -> None:
+    """Put away a batch just taken of which nobody is left."""
+    await session.execute(
+        update(SendBatch)
+        .where(col(SendBatch.batch_id) == batch.batch_id)
+        .values(due_at=None, leased_until=None)
+    )
+
+
+async def waiting_batches(session: ReadSession) -> dict[ChannelName, int]:
+    """Return how many batches of each channel have something left to do."""
+    rows = await session.execute(
+        select(col(SendBatch.channel), func.count())
+        .where(col(SendBatch.due_at).is_not(None))
+        .group_by(col(SendBatch.channel))
+    )
+    found: dict[str, int] = {channel: count for channel, count in rows}  # noqa: C416 - typed
+    return {channel: found.get(channel.value, 0) for channel in ChannelName}

@@ -1,0 +1,87 @@
+"""Where artists can be reached outside the service, as the platform says.
+
+- `put_contacts(session, rows)` keeps up to 10,000 at once, in a session of `Database.keep`;
+- `read_contact(session, subject)` is None where the platform has said nothing.
+
+Contacts are no events, for they change no answer. Erasing an artist deletes theirs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlmodel import col
+
+from service.catalog.artists import refuse_repeated, subjects_of
+from service.db.engine import ReadSession, WriteSession
+from service.db.instants import InstantType
+from service.db.tables import Contact
+from service.domain.refusal import Refusal, Refused
+from service.notices.channels.email_address import EmailAddress
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRow:
+    """What the platform says of one artist; None takes back what it said before.
+
+    The address stays out of `repr`, and so out of logs.
+    """
+
+    artist_id: str
+    email: str | None = field(default=None, repr=False)
+    locale: str | None = None
+
+
+async def put_contacts(session: WriteSession, rows: Sequence[ContactRow]) -> int:
+    """Keep each artist's contact as it is given here, and return how many are now different.
+
+    Raises Refused, naming every row, for artists who are not registered, ids that are repeated and
+    addresses that no mail could be sent to; then nothing is kept.
+    """
+    refuse_repeated("contacts", [row.artist_id for row in rows])
+    subjects = await subjects_of(session, [row.artist_id for row in rows])
+    refusals = [refusal for n, row in enumerate(rows) for refusal in _refuse(n, row, subjects)]
+    if refusals:
+        raise Refused(refusals)
+    put = upsert(Contact)
+    given = put.excluded
+    changed = put.on_conflict_do_update(
+        index_elements=["subject"],
+        set_={"email": given.email, "locale": given.locale, "updated_at": given.updated_at},
+        where=col(Contact.email).is_distinct_from(given.email)
+        | col(Contact.locale).is_distinct_from(given.locale),
+    ).returning(col(Contact.subject))
+    now = await session.scalar(select(func.clock_timestamp(type_=InstantType())))
+    # In order, so that two requests about the same artists never wait for each other in a ring.
+    values = sorted(
+        (
+            {
+                "subject": subjects[row.artist_id],
+                "email": row.email,
+                "locale": row.locale,
+                "updated_at": now,
+            }
+            for row in rows
+        ),
+        key=lambda value: str(value["subject"]),
+    )
+    return len((await session.execute(changed, values)).all())
+
+
+def _refuse(n: int, row: ContactRow, subjects: dict[str, str]) -> list[Refusal]:
+    found = []
+    if row.artist_id not in subjects:
+        message = "no artist of this id is registered"
+        found.append(Refusal(f"contacts[{n}].artist", "unknown_artist", message))
+    if row.email is not None:
+        try:
+            EmailAddress.read(row.email)
+        except ValueError as unusable:
+            found.append(Refusal(f"contacts[{n}].email", "not_an_email_address", str(unusable)))
+    return found
+
+
+async def read_contact(session: ReadSession, subject: str) -> Contact | None:
+    """Return what the platform said of an artist, or None."""
+    return await session.get(Contact, subject)

@@ -1,0 +1,99 @@
+"""What every page works with: one process's services, and the person who is signed in."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from service.auth.login import Login
+from service.clock import Clock
+from service.consents.authority import Actor
+from service.db.engine import Database
+from service.decisions.check import Checker
+from service.decisions.follower import Follower
+from service.decisions.index import Index
+from service.ledger.append import Appender
+from service.ledger.head import HeadReader
+from service.notices.channels.opt_out_link import OptOutLinks
+from service.settings import Settings
+from service.web.csrf import Form, require_csrf_token, require_same_origin
+from service.web.sealed import Seal
+from service.web.session import Session, Sessions
+from service.web.templates import Pages
+
+SETTINGS: Final = "/settings"
+SIGN_IN: Final = "/settings/sign-in"
+
+
+@dataclass(frozen=True, slots=True)
+class WebServices:
+    """Everything that pages need.
+
+    `login` is None where sign-in is not set up. `attempts` seals sign-ins that are under way.
+    """
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    appender: Appender
+    index: Index
+    follower: Follower
+    heads: HeadReader
+    checker: Checker
+    login: Login | None
+    attempts: Seal
+    sessions: Sessions
+    opt_out_links: OptOutLinks
+    templates: Pages
+
+
+def web_of(request: Request) -> WebServices:
+    """Return the services of the app that serves this request."""
+    found: WebServices = request.app.state.web
+    return found
+
+
+class NotSignedIn(Exception):  # noqa: N818 -- says what is the matter
+    """Nobody is signed in. Pages let it pass; the app answers by `send_to_sign_in`."""
+
+
+def session_of(request: Request) -> Session | None:
+    """Return who is signed in, or None. A session in use goes on: see `Sessions`."""
+    return web_of(request).sessions.of(request)
+
+
+def signed_in(request: Request) -> Session:
+    """Return who is signed in. Raises NotSignedIn, which leads through sign-in and back here."""
+    session = session_of(request)
+    if session is None:
+        raise NotSignedIn
+    return session
+
+
+async def posted(request: Request) -> tuple[Session, Form]:
+    """Return who sent this form, and the form, once it is proven to come from a page of ours.
+
+    Raises NotSignedIn; ForeignForm for a form of another site's, or without this session's
+    `csrf_token`; BadForm for what is no small `application/x-www-form-urlencoded` form.
+    """
+    require_same_origin(request, web_of(request).settings.public_url)
+    session = signed_in(request)
+    form = await Form.read(request)
+    require_csrf_token(form, session)
+    return session, form
+
+
+def actor_of(session: Session) -> Actor:
+    """Return in whose name a signed-in person speaks: their own, never the platform's."""
+    return Actor(session.subject, is_platform=False)
+
+
+def send_to_sign_in(request: Request) -> Response:
+    """Return the way through sign-in back to this page; from a form, to the settings page."""
+    to = SETTINGS
+    if request.method in {"GET", "HEAD"}:
+        to = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"{SIGN_IN}?{urlencode({'to': to})}", HTTPStatus.SEE_OTHER)

@@ -1,0 +1,206 @@
+"""The page that the link in a letter opens: one button, by which an artist says no.
+
+Whoever has the link may say this no: no sign-in, no cookie, no script. It can say nothing else.
+Only the button says it; opening the page changes nothing, for mail scanners open links as well.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import ClassVar, Final
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from service.consents.authority import Actor
+from service.consents.records import Shown, Statement, record_consent, record_json
+from service.db.tables import Artist
+from service.domain.consent import Answer, Scope
+from service.domain.instant import Instant
+from service.domain.refusal import RefusalKind, refuse
+from service.ledger.append import Write
+from service.ledger.events import Json
+from service.ledger.transaction import Transaction
+from service.notices.channels.opt_out_link import LinkRefusal, OptOutLink
+from service.web.context import SETTINGS, SIGN_IN, web_of
+from service.web.csrf import require_same_origin
+from service.web.framing import framed
+from service.web.i18n import COOKIE, PARAMETER, Language, language_of
+from service.web.opt_out_case import (
+    OptOutCase,
+    Standing,
+    read_case,
+    records_about,
+    standing_no,
+    tracks_allowed,
+)
+from service.web.templates import PageContext, language_for
+from service.web.typeset import Block, typeset
+
+CHANNEL: Final = "email_link"
+_HEADERS: Final = {
+    "Referrer-Policy": "no-referrer",  # the address is what allows to say no
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OptOutQuestion:
+    """Asks for the no that the link is for.
+
+    `use` is its name in the reader's language, `words` the version's text in `locale`. `closes_at`
+    is when the window closes, or closed, as `closed` says; None where none has begun. `standing` is
+    a `Standing`. `replaced` says that a later version has taken this one's place. `tracks_stopped`
+    counts the tracks that a yes of the artist's allows.
+    """
+
+    template: ClassVar[str] = "opt_out.html.j2"
+    use: str
+    words: tuple[Block, ...]
+    locale: str
+    closes_at: Instant | None
+    closed: bool
+    standing: str
+    replaced: bool
+    tracks_stopped: int
+
+
+@dataclass(frozen=True, slots=True)
+class OptOutSaid:
+    """Says that the no stands since `said_at`, what it reaches and how to take it back.
+
+    `tracks_stopped` counts the tracks that a yes had allowed before; `still_open` says that the
+    terms so far ask nobody and go on until the new ones apply.
+    """
+
+    template: ClassVar[str] = "opt_out_said.html.j2"
+    use: str
+    said_at: Instant
+    tracks_stopped: int
+    still_open: bool
+    sign_in: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptOutDead:
+    """Says why this link does nothing: `reason` is "invalid", "expired" or "erased"."""
+
+    template: ClassVar[str] = "opt_out_dead.html.j2"
+    reason: str
+    sign_in: str
+
+
+async def show(request: Request) -> Response:
+    """Show what the link is about. Changes nothing, whoever opens it."""
+    link = _link(request)
+    if isinstance(link, LinkRefusal):
+        return await _dead(request, link.value)
+    case = await read_case(web_of(request).database, link)
+    if case is None:
+        return await _dead(request, "erased")
+    language = _language(request, case)
+    use = language.name_of(case.names, case.version.use)
+    now = web_of(request).clock.now()
+    at = standing_no(case.records, case.version.use)
+    if at is None:
+        return await _answer(request, _question(case, language, use, now), language)
+    page = OptOutSaid(
+        use,
+        case.records[at].recorded_at,
+        tracks_allowed(case.records[at + 1 :]),
+        case.standing(now) is Standing.OPEN,
+        _sign_in(request),
+    )
+    return await _answer(request, page, language)
+
+
+async def say_no(request: Request) -> Response:
+    """Record the no, once, and show that it stands."""
+    require_same_origin(request, web_of(request).settings.public_url)
+    link = _link(request)
+    if isinstance(link, LinkRefusal):
+        return await _dead(request, link.value)
+    web = web_of(request)
+    case = await read_case(web.database, link)
+    if case is None or case.artist.artist_id is None:
+        return await _dead(request, "erased")
+    shown = case.shown(_language(request, case))
+    await web.appender.submit(_no_once(link.subject, case.artist.artist_id, shown))
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"{request.url.path}{query}", HTTPStatus.SEE_OTHER, _HEADERS)
+
+
+def _no_once(subject: str, artist_id: str, shown: Shown) -> Write:
+    """Record the no, unless it stands already."""
+    statement = Statement(
+        Answer.OPT_OUT, Scope(shown.use), CHANNEL, locale=shown.locale, shown=(shown,)
+    )
+
+    async def write(transaction: Transaction) -> Json:
+        artist = await transaction.session.get(Artist, subject)
+        if artist is None or artist.artist_id != artist_id:
+            raise refuse("artist", "unknown_artist", "this artist is erased", RefusalKind.UNKNOWN)
+        records = await records_about(transaction.session, subject, shown.use)
+        at = standing_no(records, shown.use)
+        if at is not None:
+            return record_json(records[at], artist_id)
+        record = record_consent(artist_id, statement, Actor(artist_id, is_platform=False))
+        return await record(transaction)
+
+    return write
+
+
+def _question(case: OptOutCase, language: Language, use: str, now: Instant) -> OptOutQuestion:
+    locale = language.locale_of(case.words)
+    later = case.versions[case.version.version :]
+    return OptOutQuestion(
+        use=use,
+        words=typeset(case.words[locale]),
+        locale=locale,
+        closes_at=case.closes_at,
+        closed=case.closes_at is not None and case.closes_at <= now,
+        standing=case.standing(now).value,
+        replaced=any(not version.editorial for version in later),
+        tracks_stopped=tracks_allowed(case.records),
+    )
+
+
+def _link(request: Request) -> OptOutLink | LinkRefusal:
+    web = web_of(request)
+    return web.opt_out_links.read(request.path_params["token"], web.clock.now())
+
+
+def _language(request: Request, case: OptOutCase) -> Language:
+    """Return the language chosen on the page, else the artist's own, else the browser's."""
+    return language_of(
+        request.query_params.get(PARAMETER),
+        request.cookies.get(COOKIE) or case.reads,
+        request.headers.get("Accept-Language"),
+    )
+
+
+def _sign_in(request: Request) -> str:
+    """Return where the artist can change everything."""
+    web = web_of(request)
+    return SIGN_IN if web.login else web.settings.platform_settings_url or SETTINGS
+
+
+async def _dead(request: Request, reason: str) -> Response:
+    status = HTTPStatus.NOT_FOUND if reason == LinkRefusal.INVALID else HTTPStatus.GONE
+    page = OptOutDead(reason, _sign_in(request))
+    return await _answer(request, page, language_for(request), status)
+
+
+async def _answer(
+    request: Request, page: PageContext, language: Language, status: HTTPStatus = HTTPStatus.OK
+) -> Response:
+    frame = await framed(request)
+    response = web_of(request).templates.response(page, language, frame, status)
+    response.headers.update(_HEADERS)
+    return response
+
+
+ROUTES: Final = (
+    Route("/opt-out/{token}", show),
+    Route("/opt-out/{token}", say_no, methods=["POST"]),
+)
