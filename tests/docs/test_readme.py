@@ -43,7 +43,7 @@ def test_the_demo_runs_as_written(scratch_dir: Path) -> None:
 
 @pytest.mark.timeout(300)
 def test_the_first_check_runs_as_written(scratch_dir: Path) -> None:
-    """Typing the commands in order shows a permit, then Ana's no, then a denial that names it."""
+    """Typing the commands in order shows a permit, Ana's no, a denial that names it, and a notice."""
     port = free_port()
     environment = _bare_environment(scratch_dir) | {"FERMATA_PORT": str(port)}
     script = "".join(BLOCKS[2:]).replace(":8080", f":{port}")
@@ -57,11 +57,14 @@ def test_the_first_check_runs_as_written(scratch_dir: Path) -> None:
             check=False,
         )
     assert finished.returncode == 0, finished.stdout[-3_000:] + finished.stderr[-3_000:]
-    before, said, after = finished.stdout.strip().splitlines()[-3:]
+    before, said, after, published, told, notice = finished.stdout.strip().splitlines()[-6:]
     assert '"reason":"window_closed"' in before
     assert '"answer":"opt_out"' in said
     assert '"reason":"opted_out"' in after
     assert '"explanation"' in after
+    assert '"version":2' in published
+    assert '"delivered":1' in told
+    assert '"reached":1' in notice
 
 
 def test_every_setting_is_in_the_readme() -> None:
