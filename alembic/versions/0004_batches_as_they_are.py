@@ -16,9 +16,11 @@ depends_on: str | Sequence[str] | None = None
 
 def upgrade() -> None:
     """Compress no batch from now on; those that are there stay as they are."""
+    op.execute("SET lock_timeout = '2s'")
     op.execute("ALTER TABLE ledger_batches ALTER COLUMN body SET STORAGE EXTERNAL")
 
 
 def downgrade() -> None:
     """Go back one revision."""
+    op.execute("SET lock_timeout = '2s'")
     op.execute("ALTER TABLE ledger_batches ALTER COLUMN body SET STORAGE EXTENDED")

@@ -8,11 +8,11 @@ import uvicorn
 from pydantic import ValidationError
 from rich.console import Console
 
-from service.app import NotConfigured
 from service.auth.local_issuer import RealIssuerConfigured
 from service.cli.local import app_for, database, free_port, local_issuer
 from service.db.embedded import EmbeddedPostgresError
 from service.db.migrate import needs_upgrade, upgrade
+from service.running import NotConfigured
 from service.settings import Settings
 from service.telemetry import configure_logging
 

@@ -9,9 +9,9 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from service.app import NotConfigured, worker_alone
 from service.db.migrate import needs_upgrade
 from service.ledger.key_check import WrongKey
+from service.running import NotConfigured, worker_alone
 from service.settings import Settings
 from service.telemetry import configure_logging
 

@@ -33,6 +33,12 @@ def covers(node: str, use: str) -> bool:
     return node in {ROOT, use} or use.startswith(f"{node}.")
 
 
+def above(use: str) -> list[str]:
+    """Return every node that covers a use: the root, each group it lies in, and itself."""
+    steps = use.split(".")
+    return [ROOT, *(".".join(steps[: n + 1]) for n in range(len(steps)))]
+
+
 def leaf_conflict(use: str, leaves: Iterable[str]) -> str | None:
     """Return the leaf that forbids `use` to become one, or None.
 

@@ -6,8 +6,10 @@
 Contacts are no events, for they change no answer. Erasing an artist deletes theirs.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -19,6 +21,9 @@ from service.db.instants import InstantType
 from service.db.tables import Contact
 from service.domain.refusal import Refusal, Refused
 from service.notices.channels.email_address import EmailAddress
+
+_READ_AT_ONCE: Final = 250
+"""Addresses read between two pauses, so that checks in the same process go on meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,11 @@ async def put_contacts(session: WriteSession, rows: Sequence[ContactRow]) -> int
     """
     refuse_repeated("contacts", [row.artist_id for row in rows])
     subjects = await subjects_of(session, [row.artist_id for row in rows])
-    refusals = [refusal for n, row in enumerate(rows) for refusal in _refuse(n, row, subjects)]
+    refusals: list[Refusal] = []
+    for n, row in enumerate(rows):
+        if n % _READ_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        refusals += _refuse(n, row, subjects)
     if refusals:
         raise Refused(refusals)
     put = upsert(Contact)

@@ -281,16 +281,20 @@ def _event_row(subject: str, row: DeliveryRow) -> Json:
 
 
 def acknowledge(artist_id: str, notice_id: str, actor: Actor) -> Write:
-    """Record that an artist, or somebody who may act for them, has the notice before them.
+    """Record that an artist, or somebody who may say yes for them, has the notice before them.
 
     It is a delivery by the channel `in_app`: the first one opens the window, others change nothing.
-    Raises Refused for a stranger, in the same words as where there is no such artist.
+    Raises Refused for a stranger, in the same words as where there is no such artist; and for a
+    delegate who may only say no, for a window that runs can only permit more.
     """
 
     async def write(transaction: Transaction) -> Json:
         session = transaction.session
         artist = await artist_named(session, artist_id)
-        await role_of(session, actor, artist)
+        _, covers_yes = await role_of(session, actor, artist)
+        if not covers_yes:
+            message = "this artist has let you say no for them: they read what they are told"
+            raise refuse("artist", "delegate_may_not_opt_in", message, RefusalKind.NOT_ALLOWED)
         row = DeliveryRow(artist_id, Outcome.DELIVERED, IN_APP)
         await record_deliveries(notice_id, [row])(transaction)
         transaction.subject = artist.subject  # whom the answer is about

@@ -51,6 +51,8 @@ WITH said AS (
                 WHERE a.notice_id = :notice AND a.subject = c.subject)
             OR EXISTS (SELECT FROM deliveries AS d
                 WHERE d.notice_id = :notice AND d.subject = c.subject)
+            OR EXISTS (SELECT FROM bounces AS b
+                WHERE b.notice_id = :notice AND b.subject = c.subject)
         )
     GROUP BY c.subject
 )

@@ -22,7 +22,8 @@ What the numbers of a notice mean:
 - `opted_out`: of those concerned, whose no stands in its way on every recipient that it lists (see
   `objections.py`), whether given in answer to this notice or years before.
 - `sends`: by channel and state; `reminders` by themselves. `sending`: whether anything is left to
-  do here: somebody has not been looked at, or a batch is still due.
+  do here: somebody has not been looked at, or a batch is still due. Once the notice has ended
+  only its reminders are: what else is left is put away unsent.
 - `ended_at`: when that later version took its place.
 """
 
@@ -158,7 +159,7 @@ async def count_notice(session: ReadSession, looking: Looking, notice_id: str) -
     objections = await count_objections(session, notice_id, versions, head.version, looking.now)
     return {
         **head.as_json(),
-        **await _audience(session, notice_id),
+        **await _audience(session, head),
         "delivered": windows.delivered,
         "bounced": await session.scalar(_BOUNCED, {"notice": notice_id}),
         "reach": {State.REACHED.value: windows.delivered}
@@ -177,6 +178,7 @@ SELECT
     ) AS behind,
     EXISTS (
         SELECT FROM send_batches AS b WHERE b.notice_id = :notice AND b.due_at IS NOT NULL
+            AND (a.ended_at IS NULL OR b.reminder > 0)
     ) AS due
 FROM (SELECT) AS always LEFT JOIN announcements AS a ON a.notice_id = :notice
 """)
@@ -187,12 +189,13 @@ WHERE notice_id = :notice GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """)
 
 
-async def _audience(session: ReadSession, notice_id: str) -> Json:
-    row = (await session.execute(_AUDIENCE, {"notice": notice_id})).one()
+async def _audience(session: ReadSession, head: _Head) -> Json:
+    row = (await session.execute(_AUDIENCE, {"notice": head.notice_id})).one()
+    behind = row.behind or head.state is NoticeState.WAITING
     return {
         "audience": row.audience,
-        "audience_complete": not row.behind,
-        "sending": row.behind or row.due,
+        "audience_complete": not behind,
+        "sending": behind or row.due,
     }
 
 

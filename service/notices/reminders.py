@@ -9,27 +9,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from sqlalchemy import BigInteger, Text, bindparam, select, text
-from sqlmodel import col
+from sqlalchemy import BigInteger, Text, bindparam, text
 
-from service.db.among import among
 from service.db.engine import ReadSession, WriteSession
 from service.db.instants import InstantType
-from service.db.tables import Consent
-from service.domain import uses
-from service.domain.assessment import Column
-from service.domain.consent import Answer, ConsentRecord, Scope
-from service.domain.history import Artist
 from service.domain.instant import Duration, Instant
-from service.domain.policy import PolicyVersion
-from service.notices.audience import (
-    Registered,
-    Telling,
-    alone_with,
-    deliveries_of,
-    still_there,
-    waiting_for,
-)
+from service.notices.audience import Telling, alone_with, still_there, waiting_for
+from service.notices.objections import objecting
 from service.policies.versions import load_versions
 
 PAGE: Final = 2_000
@@ -94,6 +80,10 @@ class Reminders:
         self._leads = sorted(set(leads), reverse=True)
         self._reached: dict[tuple[str, int], tuple[Instant, str]] = {}
 
+    def start_over(self) -> None:
+        """Look at all windows again: those that were looked at could be reminded by less."""
+        self._reached.clear()
+
     async def due(self, session: ReadSession, now: Instant) -> list[Due]:
         """Return the reminders that there are windows for.
 
@@ -157,60 +147,5 @@ async def _to_remind(
     versions = (await load_versions(session, telling.use))[telling.use]
     artists = await still_there(session, subjects)
     waiting = set(await waiting_for(session, versions, telling.version, artists, now))
-    answered = await _answered(session, versions, telling.version, artists, now)
-    return [subject for subject in subjects if subject in waiting - answered]
-
-
-async def _answered(
-    session: ReadSession,
-    versions: Sequence[PolicyVersion],
-    number: int,
-    artists: Sequence[Registered],
-    now: Instant,
-) -> set[str]:
-    """Return the artists whose no stands in the way on every recipient of a version already."""
-    use = versions[0].use
-    said = await _said(session, use, [one.subject for one in artists])
-    speaking = [one for one in artists if one.subject in said]
-    told = await deliveries_of(session, use, [one.subject for one in speaking])
-    answered = set()
-    for one in speaking:
-        artist = Artist(one.registered_at, delivered={use: told.get(one.subject, {})})
-        for record in said[one.subject]:
-            artist.say(record)
-        columns = (
-            Column(artist, versions, recipient, None)
-            for recipient in versions[number - 1].recipients
-        )
-        if all(_denied(column, now) for column in columns):
-            answered.add(one.subject)
-    return answered
-
-
-def _denied(column: Column, now: Instant) -> bool:
-    applied = column.assess(max(now, column.settled_at)).applied
-    return any(one.denies_since is not None and one.lifted_by is None for one in applied)
-
-
-async def _said(
-    session: ReadSession, use: str, subjects: Sequence[str]
-) -> dict[str, list[ConsentRecord]]:
-    """Return what the artists said of a use, or of what it lies beneath, about all tracks."""
-    steps = use.split(".")
-    nodes = [uses.ROOT, *(".".join(steps[:length]) for length in range(1, len(steps) + 1))]
-    rows = await session.execute(
-        select(Consent)
-        .where(
-            among(col(Consent.use), nodes),
-            among(col(Consent.subject), subjects),
-            col(Consent.content).is_(None),
-        )
-        .order_by(col(Consent.revision))
-    )
-    said: dict[str, list[ConsentRecord]] = {}
-    for row in rows.scalars():
-        scope = Scope(row.use, row.content, row.recipient)
-        said.setdefault(row.subject, []).append(
-            ConsentRecord(row.revision, row.recorded_at, Answer(row.answer), scope, row.expires_at)
-        )
-    return said
+    answered = await objecting(session, versions, telling.version, sorted(waiting), now)
+    return [one for one in subjects if one in waiting and one not in answered]

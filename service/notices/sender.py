@@ -175,7 +175,7 @@ class Sender:
         if recorded:
             for fate, count in Counter(result.fate for result in results).items():
                 self._desk.telemetry.count_sends(job.batch.channel, fate, count)
-        await self._heed(job, results)
+        await self._heed(carrier, job, results)
 
     @asynccontextmanager
     async def _leased(self, batch: Batch) -> AsyncIterator[None]:
@@ -247,14 +247,19 @@ class Sender:
         answered = await self._desk.appender.submit(write)
         return bool(answered.body["recorded"])
 
-    async def _heed(self, job: _Job, results: Sequence[Result]) -> None:
-        """Do what the receiver asks of everybody: wait for a while, or stop."""
+    async def _heed(self, carrier: Carrier, job: _Job, results: Sequence[Result]) -> None:
+        """Do what the receiver asks of everybody: wait for a while, or stop.
+
+        A receiver whose place another one has taken meanwhile has nothing to ask any more.
+        """
         name, now = job.batch.channel, job.taken_at
         closed = next((one for one in results if one.fate is Fate.CLOSED), None)
         pause = max((one.not_before for one in results), default=0)
         if closed is None and not pause:
             return
         async with self._desk.database.keep() as session:
+            if (await self._desk.carriers.look(session)).get(name) is not carrier:
+                return
             if closed is not None:
                 await close_channel(session, name, closed.reason, now)
                 self._desk.carriers.forget(name)

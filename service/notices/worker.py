@@ -21,18 +21,17 @@ from service.ledger.derived_keys import OPT_OUT_LINKS, WEBHOOK_KEYS, derived_key
 from service.ledger.head import HeadReader
 from service.ledger.vault import RandomBytes
 from service.notices.audience import PAGE, Telling, alone_with, announce, behind, current, fill_page
-from service.notices.batches import (
+from service.notices.batches import mend, waiting_batches
+from service.notices.carriers import Carrier, Carriers
+from service.notices.channels.opt_out_link import OptOutLinks
+from service.notices.letters import Letters
+from service.notices.planning import (
     Plan,
     addressed_since,
     in_audience,
     make_batches,
-    mend,
-    waiting_batches,
     without_send,
 )
-from service.notices.carriers import Carrier, Carriers
-from service.notices.channels.opt_out_link import OptOutLinks
-from service.notices.letters import Letters
 from service.notices.reach import ChannelName
 from service.notices.reminders import Due, Reminders
 from service.notices.sender import Desk, Sender
@@ -88,7 +87,7 @@ class Worker:
         )
         self._reminders = Reminders([parse_duration(lead) for lead in settings.reminders])
         self._open: Mapping[ChannelName, Carrier] = {}
-        self._reminded_at: Instant | None = None
+        self._reminded: tuple[frozenset[ChannelName], Instant] | None = None
         self._caught_up: tuple[frozenset[ChannelName], Instant] | None = None
         self._stopping = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
@@ -146,7 +145,7 @@ class Worker:
                 failures = 0
             except Exception as error:  # noqa: BLE001 - a worker outlives whatever fails
                 failures += 1
-                pause = min(2.0**failures / 4, _LONGEST_PAUSE_S)
+                pause = pause_after(failures)
                 if failures == 1:
                     _log.exception("%s failed; it is tried again", what)
                 else:
@@ -202,6 +201,9 @@ class Worker:
                 return
             async with self._database.keep() as session:
                 page = await fill_page(session, telling, now)
+                # Only now is this worker alone with the notice: whoever finds a channel later walks
+                # through the audience after this page.
+                self._open = await self._carriers.look(session)
                 for name, carrier in self._open.items():
                     await make_batches(session, _notice(telling, name, carrier), page or [], now)
             if page is None:
@@ -250,13 +252,14 @@ class Worker:
         tellings = await self._current() if addressed else []
         for telling in tellings:
             plan = _notice(telling, ChannelName.EMAIL, carrier)
-            for start in range(0, len(addressed), PAGE):
+            start = 0
+            while start < len(addressed) and not self._stopping.is_set():
                 async with self._database.keep() as session:
-                    if await alone_with(session, plan.notice_id) is None:
-                        continue
-                    page = addressed[start : start + PAGE]
-                    subjects = await in_audience(session, plan.notice_id, page)
-                    _tell(plan, await make_batches(session, plan, subjects, now))
+                    if await alone_with(session, plan.notice_id) is not None:
+                        page = addressed[start : start + PAGE]
+                        subjects = await in_audience(session, plan.notice_id, page)
+                        _tell(plan, await make_batches(session, plan, subjects, now))
+                        start += PAGE
                 await asyncio.sleep(_BREATH_S)
 
     async def _current(self) -> list[Telling]:
@@ -264,8 +267,13 @@ class Worker:
             return await current(session)
 
     async def _remind(self) -> None:
-        now, at = await self._time(), self._reminded_at
-        if now is None or (at is not None and at <= now < at + REMINDERS_EVERY):
+        now, channels = await self._time(), frozenset(self._open)
+        if now is None or not channels:
+            return
+        before, at = self._reminded or (None, 0)
+        if before != channels:
+            self._reminders.start_over()
+        elif at <= now < at + REMINDERS_EVERY:
             return
         async with self._database.read() as session:
             found = await self._reminders.due(session, now)
@@ -273,7 +281,7 @@ class Worker:
             while not self._stopping.is_set() and await self._remind_page(due, now):
                 pass
         if not self._stopping.is_set():
-            self._reminded_at = now
+            self._reminded = channels, now
 
     async def _remind_page(self, due: Due, now: Instant) -> bool:
         """Remind of one page of windows; return whether there may be more."""
@@ -300,6 +308,11 @@ class Worker:
         async with self._database.read() as session:
             for name, count in (await waiting_batches(session)).items():
                 self._telemetry.set_waiting_batches(name, count)
+
+
+def pause_after(failures: int) -> float:
+    """Return how many seconds a loop rests after failing so often in a row, be it for weeks."""
+    return min(2.0 ** min(failures, 10) / 4, _LONGEST_PAUSE_S)
 
 
 def _tell(plan: Plan, made: int) -> None:

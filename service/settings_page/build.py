@@ -10,13 +10,13 @@ from sqlmodel import col
 
 from service.consents.authority import ActingAs, stranger
 from service.consents.precondition import ArtistState, SettingsState, short_digest, state_of
-from service.db.among import among
 from service.db.engine import ReadSession
-from service.db.tables import Artist, Consent, Content, PolicyText, Use
+from service.db.tables import Artist, Consent, PolicyText, Use
 from service.domain.history import History
 from service.domain.instant import Instant
 from service.settings_page.bare import bare_sheet
 from service.settings_page.sheet import Group, Said, Sheet, UseSetting, Words
+from service.settings_page.tracks import titles_of
 
 _Version: TypeAlias = tuple[str, int]
 
@@ -40,7 +40,7 @@ async def sheet_of(
     known = history_state(history, [artist.subject])
     # From here on the history may grow: nothing more is taken from it.
     state = settled(known, await state_of(session, [artist.subject]))
-    dressed = _dress(bare, await _read(session, bare))
+    dressed = _dress(bare, await _read(session, artist.subject, bare))
     sheet = replace(
         dressed,
         artist=artist.artist_id or "",
@@ -109,11 +109,11 @@ class _Tables:
         return replace(said, acting_as=ActingAs(role))
 
 
-async def _read(session: ReadSession, bare: Sheet) -> _Tables:
+async def _read(session: ReadSession, subject: str, bare: Sheet) -> _Tables:
     return _Tables(
         names={row.use: row.names for row in (await session.execute(select(Use))).scalars()},
         words=await _words(session, list(_versions(bare))),
-        titles=await titles_of(session, [one.said.content or "" for one in bare.tracks]),
+        titles=await titles_of(session, subject, [one.said.content or "" for one in bare.tracks]),
         roles=await _roles(session, [one.revision for one in _all_said(bare)]),
     )
 
@@ -130,14 +130,6 @@ async def _words(
     for row in (await session.execute(texts)).scalars():
         found.setdefault((row.use, row.version), {})[row.locale] = Words(row.text, row.sha256)
     return found
-
-
-async def titles_of(session: ReadSession, content: Sequence[str]) -> dict[str, str | None]:
-    """Return the title of each content that is known."""
-    titles = select(col(Content.content_id), col(Content.title)).where(
-        among(col(Content.content_id), content)
-    )
-    return {row.content_id: row.title for row in await session.execute(titles)}
 
 
 async def _roles(session: ReadSession, revisions: Sequence[int]) -> dict[int, str]:

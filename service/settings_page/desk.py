@@ -4,6 +4,7 @@ Each takes who acts, and lets them see and do exactly what `service.consents.aut
 anybody else it raises Refused (kind UNKNOWN) in the words used for artists who do not exist.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from service.consents.admission import Shown, Statement, admit, authority
@@ -18,11 +19,11 @@ from service.decisions.check import Checker, Present
 from service.ledger.append import Answered, Appender, IdempotencyClaim
 from service.ledger.events import Json
 from service.policies.versions import latest_versions
-from service.settings_page.build import sheet_of, titles_of
+from service.settings_page.build import sheet_of
 from service.settings_page.effect import effect_of
 from service.settings_page.own_record import record_of
 from service.settings_page.sheet import Effect, Sheet
-from service.settings_page.tracks import FoundTrack, tracks_of
+from service.settings_page.tracks import FoundTrack, titles_of, tracks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ async def try_out(desk: Desk, artist_id: str, statement: Statement, actor: Actor
     _require_known(present, artist)
     effect = effect_of(present.history, artist.subject, statement, present.now)
     async with desk.database.read() as session:
-        titles = await titles_of(session, [flip.content for flip in effect.tracks])
+        titles = await titles_of(session, artist.subject, [flip.content for flip in effect.tracks])
     flips = (replace(flip, title=titles.get(flip.content)) for flip in effect.tracks)
     return replace(effect, tracks=tuple(flips))
 
@@ -124,7 +125,7 @@ async def undo(  # noqa: PLR0913 - a statement's parts
 ) -> Answered:
     """Say again what stood at exactly this record's scope before it (see `undo_of`).
 
-    Raises Refused: unknown_record, already_replaced (kind CONFLICT), yes_has_expired (kind
+    Raises Refused: unknown_record, already_replaced, yes_has_expired or yes_to_other_terms (kind
     CONFLICT), and whatever `say` raises for the statement it comes to.
     """
     write = undo_consent(
@@ -151,6 +152,15 @@ async def search_tracks(
     async with desk.database.read() as session:
         artist = await artist_heard_by(session, artist_id, viewer)
         return await tracks_of(session, artist.subject, q, limit)
+
+
+async def own_titles(
+    desk: Desk, artist_id: str, viewer: Actor | None, contents: Sequence[str]
+) -> Mapping[str, str | None]:
+    """Return what these of the artist's own tracks are called."""
+    async with desk.database.read() as session:
+        artist = await artist_heard_by(session, artist_id, viewer)
+        return await titles_of(session, artist.subject, contents)
 
 
 async def history_page(

@@ -12,6 +12,7 @@ from service.consents.authority import ActingAs, Actor, stranger
 from service.consents.read import artist_heard_by
 from service.db.engine import ReadSession
 from service.db.tables import Artist, Consent, Content
+from service.domain import uses
 from service.domain.assessment import Reason
 from service.domain.consent import ConsentRecord, Scope
 from service.domain.history import History
@@ -58,15 +59,18 @@ async def tracks_stopped_by(
 
 def tracks_stopped(view: View, scopes: Iterable[Scope]) -> Mapping[Scope, int]:
     """Return for each scope, of all tracks, how many tracks a no there would stop. Pure."""
-    allowed = _allowed_apart(view)
-    return {
-        scope: sum(
-            tracks
-            for columns, tracks in allowed.items()
-            if any(scope.covers(use, None, recipient) for use, recipient in columns)
-        )
-        for scope in scopes
-    }
+    reached: Counter[Scope] = Counter()
+    for columns, tracks in _allowed_apart(view).items():
+        for scope in {scope for column in columns for scope in _over(*column)}:
+            reached[scope] += tracks
+    return {scope: reached[scope] for scope in scopes}
+
+
+def _over(use: str, recipient: str) -> Iterator[Scope]:
+    """Return every scope, of all tracks, that covers a column."""
+    for node in uses.above(use):
+        yield Scope(node)
+        yield Scope(node, recipient=recipient)
 
 
 def _allowed_apart(view: View) -> Mapping[_Columns, int]:

@@ -1,10 +1,12 @@
-"""Finding one of an artist's own tracks."""
+"""Finding an artist's own tracks, and what they are called."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ARRAY, Text, func, literal, select
+from sqlalchemy import ARRAY, ColumnElement, Text, func, literal, select
 from sqlmodel import col
 
+from service.db.among import among
 from service.db.engine import ReadSession
 from service.db.tables import Content
 
@@ -18,6 +20,23 @@ class FoundTrack:
     status: str
 
 
+async def titles_of(
+    session: ReadSession, subject: str, content: Sequence[str]
+) -> dict[str, str | None]:
+    """Return the title of each content that is this artist's own.
+
+    Somebody may say no for any id there is; what others call theirs is not theirs to learn by it.
+    """
+    titles = select(col(Content.content_id), col(Content.title)).where(
+        among(col(Content.content_id), content), _held_by(subject)
+    )
+    return {row.content_id: row.title for row in await session.execute(titles)}
+
+
+def _held_by(subject: str) -> ColumnElement[bool]:
+    return col(Content.rightsholders).bool_op("@>")(literal([subject], ARRAY(Text)))
+
+
 async def tracks_of(session: ReadSession, subject: str, q: str, limit: int) -> list[FoundTrack]:
     """Return the artist's own tracks whose title contains `q` in any case, in order of title.
 
@@ -27,7 +46,7 @@ async def tracks_of(session: ReadSession, subject: str, q: str, limit: int) -> l
     found = (
         select(col(Content.content_id), col(Content.title), col(Content.status))
         .where(
-            col(Content.rightsholders).bool_op("@>")(literal([subject], ARRAY(Text))),
+            _held_by(subject),
             by_title | col(Content.content_id).icontains(q, autoescape=True),
         )
         .order_by(

@@ -15,11 +15,12 @@ from service.db.engine import Database
 from service.decisions.check import Checker
 from service.decisions.follower import Follower
 from service.decisions.index import Index
+from service.domain.consent import Answer
 from service.ledger.append import Appender
 from service.ledger.head import HeadReader
 from service.notices.channels.opt_out_link import OptOutLinks
 from service.settings import Settings
-from service.web.csrf import Form, require_csrf_token, require_same_origin
+from service.web.csrf import Form, is_surely_ours, require_csrf_token, require_same_origin
 from service.web.sealed import Seal
 from service.web.session import Session, Sessions
 from service.web.templates import Pages
@@ -73,8 +74,11 @@ def signed_in(request: Request) -> Session:
     return session
 
 
-async def posted(request: Request) -> tuple[Session, Form]:
+async def posted(request: Request, *, takes_old_no: bool = False) -> tuple[Session, Form]:
     """Return who sent this form, and the form, once it is proven to come from a page of ours.
+
+    With `takes_old_no` a no may be on a page of an earlier sign-in, whose token was another: there
+    the browser's own word that a page of ours sent it is enough.
 
     Raises NotSignedIn; ForeignForm for a form of another site's, or without this session's
     `csrf_token`; BadForm for what is no small `application/x-www-form-urlencoded` form.
@@ -82,7 +86,9 @@ async def posted(request: Request) -> tuple[Session, Form]:
     require_same_origin(request, web_of(request).settings.public_url)
     session = signed_in(request)
     form = await Form.read(request)
-    require_csrf_token(form, session)
+    is_no = form.all("answer") == [Answer.OPT_OUT]
+    if not (takes_old_no and is_no and is_surely_ours(request)):
+        require_csrf_token(form, session)
     return session, form
 
 
@@ -92,8 +98,6 @@ def actor_of(session: Session) -> Actor:
 
 
 def send_to_sign_in(request: Request) -> Response:
-    """Return the way through sign-in back to this page; from a form, to the settings page."""
-    to = SETTINGS
-    if request.method in {"GET", "HEAD"}:
-        to = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    """Return the way through sign-in back to this page."""
+    to = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     return RedirectResponse(f"{SIGN_IN}?{urlencode({'to': to})}", HTTPStatus.SEE_OTHER)

@@ -80,6 +80,11 @@ def require_same_origin(request: Request, public_url: str | None) -> None:
         raise ForeignForm
 
 
+def is_surely_ours(request: Request) -> bool:
+    """Tell whether the browser says that a page of ours sent this; no page can make it say so."""
+    return request.headers.get("sec-fetch-site") == "same-origin"
+
+
 def require_csrf_token(form: Form, session: Session) -> None:
     """Raise ForeignForm unless the form carries this session's token."""
     given = form.get(CSRF_FIELD) or ""

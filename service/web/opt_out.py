@@ -116,7 +116,8 @@ async def show(request: Request) -> Response:
 
 async def say_no(request: Request) -> Response:
     """Record the no, once, and show that it stands."""
-    require_same_origin(request, web_of(request).settings.public_url)
+    if not _hides_where_it_was(request):
+        require_same_origin(request, web_of(request).settings.public_url)
     link = _link(request)
     if isinstance(link, LinkRefusal):
         return await _dead(request, link.value)
@@ -128,6 +129,15 @@ async def say_no(request: Request) -> Response:
     await web.appender.submit(_no_once(link.subject, case.artist.artist_id, shown))
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(f"{request.url.path}{query}", HTTPStatus.SEE_OTHER, _HEADERS)
+
+
+def _hides_where_it_was(request: Request) -> bool:
+    """Tell whether a browser too old for Sec-Fetch-Site says no more than that it will not say.
+
+    So it does of the form on our own page, which tells no referrer. The link allows the no anyway.
+    """
+    headers = request.headers
+    return headers.get("sec-fetch-site") is None and headers.get("origin") == "null"
 
 
 def _no_once(subject: str, artist_id: str, shown: Shown) -> Write:

@@ -143,9 +143,8 @@ async def _words(session: ReadSession, notice: Notice) -> dict[str, str]:
 
 async def records_about(session: ReadSession, subject: str, use: str) -> Sequence[Consent]:
     """Return everything the artist said that covers this use, newest first."""
-    parts = use.split(".")
-    nodes = [uses.ROOT, *(".".join(parts[: n + 1]) for n in range(len(parts)))]
-    said = select(Consent).where(col(Consent.subject) == subject, col(Consent.use).in_(nodes))
+    nodes = col(Consent.use).in_(uses.above(use))
+    said = select(Consent).where(col(Consent.subject) == subject, nodes)
     newest_first = said.order_by(col(Consent.revision).desc())
     return (await session.execute(newest_first)).scalars().all()
 

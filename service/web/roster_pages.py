@@ -42,6 +42,7 @@ from service.web.settings_contexts import (
     RosterPage,
     Terms,
 )
+from service.web.settings_contexts import Shown as ShownInForm
 from service.web.settings_view import LONGEST_SHOWN, left
 from service.web.templates import PageContext, language_for
 from service.web.typeset import typeset
@@ -50,6 +51,7 @@ PATH: Final = f"{SETTINGS}/roster"
 CHANNEL: Final = "settings_page"
 _ON_A_PAGE: Final = 100
 _LONGEST_SEARCH: Final = 200
+_LONGEST_COUNT: Final = 3  # digits: of 200 artists at most
 _NOTES: Final = frozenset({"not_allowed", "not_possible", "outdated", "nobody_chosen"})
 _NOTE_OF: Final = {
     RefusalKind.PRECONDITION_REQUIRED: "outdated",
@@ -90,7 +92,7 @@ async def preview(request: Request) -> Response:
     async with web_of(request).database.read() as reading:
         latest, names = await latest_versions(reading), await _names(reading)
     try:
-        statement = await _statement(request, form, latest)
+        statement = _statement(request, form, latest)
         found = await preview_for_many(_desk(request), artists, statement, actor_of(session))
     except Refused as refused:
         return _back(note=_note(refused))
@@ -113,14 +115,12 @@ async def preview(request: Request) -> Response:
 
 async def speak_for_many(request: Request) -> Response:
     """Record one answer for all the artists that the form names, or for none of them."""
-    session, form = await posted(request)
+    session, form = await posted(request, takes_old_no=True)
     artists = list(form.all("artist"))
     if not artists or len(artists) > MOST_ARTISTS:
         return _back(note="nobody_chosen")
-    async with web_of(request).database.read() as reading:
-        latest = await latest_versions(reading)
     try:
-        statement = await _statement(request, form, latest)
+        statement = _statement(request, form)
         seen = seen_in(form.get("etag"))
         await web_of(request).appender.submit(
             record_for_many(artists, statement, actor_of(session), seen)
@@ -143,7 +143,7 @@ async def _roster(request: Request, session: Session) -> Response:
     async with web_of(request).database.read() as reading:
         latest, names = await latest_versions(reading), await _names(reading)
     now = web_of(request).clock.now()
-    recorded = query.get("recorded", "")
+    recorded = query.get("recorded", "")[:_LONGEST_COUNT]
     page = RosterPage(
         rows=tuple(_line(row, now) for row in found.rows),
         options=tuple(_options(latest, names, language)),
@@ -200,10 +200,13 @@ def _options(
     return options
 
 
-async def _statement(request: Request, form: Form, latest: Sequence[PolicyVersion]) -> Statement:
-    """Return what the form says. A yes is to one use, and to the words that are shown with it.
+def _statement(
+    request: Request, form: Form, latest: Sequence[PolicyVersion] | None = None
+) -> Statement:
+    """Return what the form says. A yes is to one use, and to the words that were shown with it.
 
-    Raises Refused for anything else.
+    Before any were it is to those of the `latest` version, which are shown next. Raises Refused for
+    anything else.
     """
     answer, use = form.get("answer") or "", form.get("use") or ""
     if answer not in set(Answer) or not uses.is_node(use):
@@ -211,13 +214,25 @@ async def _statement(request: Request, form: Form, latest: Sequence[PolicyVersio
     language = language_for(request)
     shown: tuple[Shown, ...] = ()
     if answer == Answer.OPT_IN:
-        version = next((one for one in latest if one.use == use), None)
-        if version is None:
-            raise refuse("use", "not_possible", "a yes for many artists is to a single use")
-        texts = dict(version.texts)
-        locale = language.locale_of(texts)
-        shown = (Shown(use, version.version, locale, texts[locale]),)
+        shown = shown_in(form, use) if latest is None else _to_show(latest, use, language)
     return Statement(Answer(answer), Scope(use), CHANNEL, locale=language.code, shown=shown)
+
+
+def shown_in(form: Form, use: str) -> tuple[Shown, ...]:
+    """Return the words that a form was shown with. Raises Refused where it does not say."""
+    said = ShownInForm.read(form.get("shown") or "")
+    if said is None:
+        raise refuse("shown", "not_possible", "a yes is given to the words that were shown")
+    return (Shown(use, said.version, said.locale, said.sha256),)
+
+
+def _to_show(latest: Sequence[PolicyVersion], use: str, language: Language) -> tuple[Shown, ...]:
+    version = next((one for one in latest if one.use == use), None)
+    if version is None:
+        raise refuse("use", "not_possible", "a yes for many artists is to a single use")
+    texts = dict(version.texts)
+    locale = language.locale_of(texts)
+    return (Shown(use, version.version, locale, texts[locale]),)
 
 
 async def _terms(request: Request, statement: Statement) -> Terms | None:

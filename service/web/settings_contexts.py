@@ -4,9 +4,10 @@ Every place where something can be said is a `Choice`: what it is about, what st
 which answers can be given.
 """
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from service.consents.authority import ActingAs
 from service.domain.assessment import Reason
@@ -33,6 +34,9 @@ class Place:
     own: bool
 
 
+_SHOWN: Final = re.compile(r"([0-9]{1,9}) ([A-Za-z0-9-]{1,35}) ([0-9a-f]{64})")
+
+
 class Wider(StrEnum):
     """Which record beyond a choice's own scope denies: so it can be said where to change it."""
 
@@ -53,6 +57,12 @@ class Shown:
     def __str__(self) -> str:
         """Return it as a form carries it."""
         return f"{self.version} {self.locale} {self.sha256}"
+
+    @classmethod
+    def read(cls, text: str) -> "Shown | None":
+        """Return what a form carries; None where that is nothing of the kind."""
+        said = _SHOWN.fullmatch(text)
+        return None if said is None else cls(int(said[1]), said[2], said[3])
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,11 @@ class Terms:
     locale: str
     sha256: str
     blocks: tuple[Block, ...]
+
+    @property
+    def shown(self) -> Shown:
+        """These words, as a yes to them says that they were shown."""
+        return Shown(self.version, self.locale, self.sha256)
 
 
 @dataclass(frozen=True, slots=True)

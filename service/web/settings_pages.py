@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from service.consents.admission import Shown, Statement
+from service.consents.admission import Statement
 from service.consents.authority import Actor
 from service.consents.precondition import seen_in
 from service.decisions.follower import NotThereYet
@@ -30,12 +30,12 @@ from service.ledger.events import LedgerBroken
 from service.ledger.head import HeadUnknown
 from service.ledger.ledger_clock import ClocksDisagree
 from service.notices.deliveries import acknowledge
-from service.settings_page.build import titles_of
 from service.settings_page.desk import (
     Desk,
     history_page,
     open_sheet,
     own_record,
+    own_titles,
     say,
     search_tracks,
     try_out,
@@ -47,7 +47,12 @@ from service.settings_page.sheet import Effect, Sheet
 from service.web.context import SETTINGS, actor_of, posted, signed_in, web_of
 from service.web.csrf import Form
 from service.web.framing import framed
-from service.web.roster_pages import acts_for_somebody, roster_or_nobody, searched_for
+from service.web.roster_pages import (
+    acts_for_somebody,
+    roster_or_nobody,
+    searched_for,
+    shown_in,
+)
 from service.web.session import Session
 from service.web.settings_contexts import (
     HistoryPage,
@@ -61,9 +66,6 @@ from service.web.templates import Frame, PageContext, language_for
 
 CHANNEL: Final = "settings_page"
 _OUTDATED: Final = frozenset({"outdated_version_shown", "other_words_shown"})
-_SHOWN: Final = re.compile(
-    r"(?P<version>[0-9]{1,9}) (?P<locale>[A-Za-z0-9-]{1,35}) (?P<sha256>[0-9a-f]{64})"
-)
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,600}")
 _DIGITS: Final = 19  # of a revision's largest
 _ON_A_PAGE: Final = 50
@@ -134,7 +136,7 @@ async def history(request: Request) -> Response:
     before = _number(request, "before")
     opened = await open_sheet(desk, artist_id, actor)
     found = await history_page(desk, artist_id, actor, before=before, limit=_ON_A_PAGE)
-    titles = await _titles(desk, [one["content"] for one in found["consents"]])
+    titles = await _titles(desk, opened, actor, [one["content"] for one in found["consents"]])
     frame = await framed(request, area="settings", session=session)
     view = View(opened, language, frame.platform, _root(artist_id), {})
     page = HistoryPage(
@@ -161,7 +163,7 @@ async def speak(request: Request) -> Response:
     What it changes is looked up first, to be told afterwards; a no is taken all the same where that
     cannot be known now.
     """
-    session, form = await posted(request)
+    session, form = await posted(request, takes_old_no=True)
     artist_id, desk, actor = _artist(request), desk_of(request), actor_of(session)
     try:
         statement = _statement(form, language_for(request).code)
@@ -297,16 +299,8 @@ def _statement(form: Form, locale: str) -> Statement:
     if not sayable or not (recipient is None or uses.is_recipient(recipient)):
         raise refuse("answer", "not_possible", "no form of these pages says this")
     scope = Scope(use, form.get("content") or None, recipient)
-    shown = _shown(form, use) if answer == Answer.OPT_IN else ()
+    shown = shown_in(form, use) if answer == Answer.OPT_IN else ()
     return Statement(Answer(answer), scope, CHANNEL, locale=locale, shown=shown)
-
-
-def _shown(form: Form, use: str) -> tuple[Shown, ...]:
-    """Return the words that the form was shown with. Raises Refused where it does not say."""
-    said = _SHOWN.fullmatch(form.get("shown") or "")
-    if said is None:
-        raise refuse("shown", "not_possible", "a yes is given to the words that were shown")
-    return (Shown(use, int(said["version"]), said["locale"], said["sha256"]),)
 
 
 async def _effect(desk: Desk, artist_id: str, statement: Statement, actor: Actor) -> Effect | None:
@@ -383,7 +377,7 @@ async def _message(
     newest = await history_page(desk, opened.artist, actor, before=done + 1, limit=1)
     if not newest["consents"] or newest["consents"][0]["revision"] != done:
         return None
-    titles = await _titles(desk, [newest["consents"][0]["content"]])
+    titles = await _titles(desk, opened, actor, [newest["consents"][0]["content"]])
     told = Told(
         at=at,
         stopped=_number(request, "stopped") or 0,
@@ -394,10 +388,11 @@ async def _message(
     return view.message(newest["consents"][0], titles, told)
 
 
-async def _titles(desk: Desk, contents: Sequence[str | None]) -> Mapping[str, str | None]:
+async def _titles(
+    desk: Desk, opened: Sheet, actor: Actor, contents: Sequence[str | None]
+) -> Mapping[str, str | None]:
     known = [content for content in contents if content is not None]
-    async with desk.database.read() as session:
-        return await titles_of(session, known)
+    return await own_titles(desk, opened.artist, actor, known) if known else {}
 
 
 _ARTIST: Final = f"{SETTINGS}/artists/{{artist}}"

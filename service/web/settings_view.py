@@ -219,6 +219,10 @@ class View:
         expires_at = None if said is None else said.expires_at
         return expires_at is not None and expires_at <= self._sheet.evaluated_at
 
+    def _says_no(self, said: Said) -> bool:
+        """Tell whether the record is a no by now."""
+        return said.answer is Answer.OPT_OUT or self._has_expired(said)
+
     def _shown(self, setting: UseSetting) -> Shown:
         locale = self._language.locale_of(setting.words)
         return Shown(setting.version, locale, setting.words[locale].sha256)
@@ -236,6 +240,12 @@ class View:
         if not everybody:
             scopes = [Scope(one.use, recipient=recipient) for recipient in one.recipients]
         place = f"planned-{one.version}"
+        choices = (
+            self.choice(scope, _said_at(setting, scope.recipient), place=place) for scope in scopes
+        )
+        if one.version != setting.version:
+            # A yes is to the latest version (R4): it is said where the words of that one are shown.
+            choices = (replace(choice, can_yes=False) for choice in choices)
         days, hours = left(one.closes_at, self._sheet.evaluated_at)
         return PlannedCard(
             key=_key(place, Scope(one.use)),
@@ -253,10 +263,7 @@ class View:
             stops_today=any(
                 today.permitted and today.recipient in one.recipients for today in setting.today
             ),
-            choices=tuple(
-                self.choice(scope, _said_at(setting, scope.recipient), place=place)
-                for scope in scopes
-            ),
+            choices=tuple(choices),
             terms=self._terms(one.use, one.version, one.words),
         )
 
@@ -293,7 +300,7 @@ class View:
 
     def _line(self, group: Group, setting: UseSetting, today: Today) -> Line:
         denied = today.reason in {Reason.OPTED_OUT, Reason.OPT_IN_EXPIRED}
-        own = [said for said in (setting.said, today.said) if said and _denies(said)]
+        own = [said for said in (setting.said, today.said) if said and self._says_no(said)]
         return Line(
             who=(self.who(today.recipient),),
             permitted=today.permitted,
@@ -305,10 +312,10 @@ class View:
 
     def _wider(self, group: Group, recipient: str) -> Wider | None:
         """Return which of the page's wider switches is at no, the nearest first."""
-        if group.said and _denies(group.said):
+        if group.said and self._says_no(group.said):
             return Wider.GROUP
         partners = (one.said for one in self._sheet.partners if one.recipient == recipient)
-        if any(said and _denies(said) for said in partners):
+        if any(said and self._says_no(said) for said in partners):
             return Wider.PARTNER
         return Wider.ALL_AI if self._sheet.no_ai else None
 
@@ -337,7 +344,7 @@ class View:
         )
 
     def _track_answer(self, own: Said | None, answer: TrackAnswer) -> Line:
-        denied = answer.reason is Reason.OPTED_OUT and not (own and _denies(own))
+        denied = answer.reason is Reason.OPTED_OUT and not (own and self._says_no(own))
         return Line(
             who=(self.who(answer.recipient),),
             permitted=answer.permitted,
@@ -396,11 +403,12 @@ def _said_at(setting: UseSetting, recipient: str | None) -> Said | None:
 
 
 def left(closes_at: Instant | None, now: Instant) -> tuple[int | None, int | None]:
-    """Return calendar days in UTC until an instant, and on the last day the hours."""
+    """Return calendar days in UTC until an instant, and in the last 24 hours the hours."""
     if closes_at is None:
         return None, None
-    days = closes_at // DAY - now // DAY
-    return (days, None) if days > 0 else (0, max(0, closes_at - now) // _HOUR)
+    if closes_at - now < DAY:  # also where midnight is between
+        return 0, max(0, closes_at - now) // _HOUR
+    return closes_at // DAY - now // DAY, None
 
 
 def _key(place: str, scope: Scope) -> str:

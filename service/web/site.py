@@ -26,7 +26,6 @@ from service.ledger.append import AppenderDown, OutcomeUnknown
 from service.ledger.events import LedgerBroken
 from service.ledger.head import HeadUnknown
 from service.ledger.ledger_clock import ClocksDisagree
-from service.settings import Settings
 from service.web import (
     opt_out,
     public_policies,
@@ -39,7 +38,6 @@ from service.web.chosen_language import RememberLanguage
 from service.web.context import NotSignedIn, send_to_sign_in, web_of
 from service.web.csrf import BadForm, ForeignForm
 from service.web.framing import bare_frame
-from service.web.security_headers import SecurityHeaders
 from service.web.session import KeepSessions
 from service.web.templates import language_for
 
@@ -51,6 +49,7 @@ _MODULES: Final = (
     roster_pages,
     static_files,
 )
+_OPENS: Final = frozenset({"GET", "HEAD"})
 _PREFIXES: Final = ("settings", "opt-out", "policies", "static")
 _log = logging.getLogger(__name__)
 
@@ -59,8 +58,9 @@ _log = logging.getLogger(__name__)
 class Trouble:
     """Says what went wrong and what to do.
 
-    `kind` is "foreign_form", "bad_form", "too_large", "not_found", "wrong_method", "refused",
-    "unavailable", "unknown_outcome" or "broken"; `reasons` are those of a refusal, in English.
+    `kind` is "signed_out", "foreign_form", "bad_form", "too_large", "not_found", "wrong_method",
+    "refused", "not_shown", "unavailable", "unknown_outcome" or "broken"; `reasons` are those of a
+    refusal, in English.
     """
 
     template: ClassVar[str] = "trouble.html.j2"
@@ -68,15 +68,11 @@ class Trouble:
     reasons: tuple[str, ...] = ()
 
 
-def site(settings: Settings, state: State) -> Starlette:
+def site(state: State) -> Starlette:
     """Return the app of all pages; `state.web` is to hold its `WebServices` once it is asked."""
     app = Starlette(
         routes=[route for module in _MODULES for route in module.ROUTES],
-        middleware=[
-            Middleware(SecurityHeaders, settings=settings),
-            Middleware(RememberLanguage),
-            Middleware(KeepSessions),
-        ],
+        middleware=[Middleware(RememberLanguage), Middleware(KeepSessions)],
         exception_handlers=dict(_HANDLERS),
     )
     app.state = state
@@ -108,7 +104,11 @@ def _page(request: Request, status: HTTPStatus, kind: str, *reasons: str) -> Res
 
 
 async def _not_signed_in(request: Request, _: Exception) -> Response:
-    return send_to_sign_in(request)
+    if request.method in _OPENS:
+        return send_to_sign_in(request)
+    # No redirect: `form-action 'self'` has browsers follow none of a form's to the provider, so
+    # that a no given after the session ended would come to nothing, and nobody would say so.
+    return _page(request, HTTPStatus.FORBIDDEN, "signed_out")
 
 
 async def _foreign_form(request: Request, _: Exception) -> Response:
@@ -135,6 +135,8 @@ _REFUSED: Final[Mapping[RefusalKind, HTTPStatus]] = {
 async def _refused(request: Request, error: Exception) -> Response:
     if not isinstance(error, Refused):
         raise error
+    if error.kind is RefusalKind.UNKNOWN and request.method in {"GET", "HEAD"}:
+        return _page(request, HTTPStatus.NOT_FOUND, "not_found")
     status = _REFUSED.get(error.kind, HTTPStatus.UNPROCESSABLE_ENTITY)
     return _page(request, status, "refused", *(one.message for one in error.refusals))
 
@@ -154,7 +156,9 @@ async def _http(request: Request, error: Exception) -> Response:
 
 async def _unavailable(request: Request, error: Exception) -> Response:
     _log.error("a page cannot be served now", exc_info=error)
-    response = _page(request, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
+    # Whoever opens a page may just have been led here by a form that was taken.
+    kind = "not_shown" if request.method in _OPENS else "unavailable"
+    response = _page(request, HTTPStatus.SERVICE_UNAVAILABLE, kind)
     response.headers["Retry-After"] = "5"
     return response
 

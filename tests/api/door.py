@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from service.api.context import Services
-from service.app import Surroundings, create_app, real_surroundings
+from service.app import create_app
 from service.auth.local_grant import development_clients
 from service.auth.local_issuer import LocalIssuer
 from service.clock import SystemClock
@@ -23,6 +23,7 @@ from service.decisions.follower import NotThereYet
 from service.domain.instant import Duration, Instant
 from service.ledger.events import LedgerBroken
 from service.ledger.head import HeadUnknown
+from service.running import Surroundings, real_surroundings
 from service.settings import Settings
 from tests.api.people import Caller
 

@@ -351,9 +351,16 @@ async def test_an_acknowledgement_after_a_letter_finds_its_window(story: Story) 
 
 
 async def test_a_delegate_and_the_platform_acknowledge_too(story: Story) -> None:
-    """Who acts for an artist has it before them for the artist; others see nobody there."""
+    """Who may say yes for an artist has it before them for the artist; others see nobody there.
+
+    A delegate who may only say no starts no window: silence would permit when it closes.
+    """
     await announced(story)
     await story.delegate("ana", "label")
+    only_no = await acknowledged(story, "ana", person("label"))
+    refused(only_no, 403, "delegate_may_not_opt_in")
+    assert await window(story) is None
+    await story.delegate("ana", "label", may_opt_in=True)
     stranger = await acknowledged(story, "ben", person("label"))
     nobody = await acknowledged(story, "nobody", person("label"))
     assert stranger.status_code == 404

@@ -118,8 +118,13 @@ async def test_notices_are_listed_newest_first(story: Story) -> None:
 async def test_a_notice_is_current_until_another_version_comes(story: Story) -> None:
     """An editorial one changes nothing; any other ends it, at its own publication."""
     await announced(story)
+    waiting = await read(story)
+    assert (waiting["state"], waiting["audience_complete"]) == ("waiting", False)
+    assert waiting["sending"]
     await look_at_everybody(story)
-    assert (await read(story))["state"] == "current"
+    current = await read(story)
+    assert (current["state"], current["audience_complete"]) == ("current", True)
+    assert not current["sending"]
     await story.publish(
         MUSIC, "opt_out", texts={"en": "From now on unless you object"}, editorial=True
     )
@@ -375,6 +380,35 @@ async def say_something(story: Story, generator: random.Random) -> None:
     path = f"/v1/artists/{artist}/consents"
     response = await story.door.ask("POST", path, body, by=PLATFORM)
     assert response.status_code in {201, 422, 428}, response.text
+
+
+async def test_a_no_counts_of_whoever_is_listed(story: Story) -> None:
+    """Also of somebody who is concerned only because a bounce was reported of them."""
+    await announced(story)
+    await story.deliver(NOTICE, "ana", outcome="bounced")
+    await story.say("ana", "opt_out", MUSIC)
+    listed = (await read(story, "/artists"))["artists"]
+    assert [one["artist"] for one in listed if one["opted_out"]] == ["ana"]
+    assert (await read(story))["opted_out"] == 1
+
+
+async def test_nothing_is_being_sent_of_a_notice_that_has_ended(story: Story) -> None:
+    """What is left of it waits to be put away, which no channel may ever come for."""
+    await announced(story)
+    await look_at_everybody(story)
+    await execute(
+        story,
+        "INSERT INTO send_batches"
+        " (notice_id, channel, reminder, occurred_at, tries, due_at, fence)"
+        " VALUES ($1, 'webhook', 0, now(), 0, now(), 0)",
+        NOTICE,
+    )
+    assert (await read(story))["sending"]
+    await story.publish(MUSIC, "prohibited", texts={"en": "Never."})
+    await look_at_everybody(story)
+    assert not (await read(story))["sending"]
+    await execute(story, "UPDATE send_batches SET reminder = 1")
+    assert (await read(story))["sending"]
 
 
 async def test_days_say_when_what_happened(story: Story) -> None:

@@ -226,6 +226,7 @@ def _answerable(body: Any) -> Any:
     return asked
 
 
+@pytest.mark.timeout(300)  # thousands of requests, on a machine that may be busy
 def test_whatever_is_sent_is_answered_as_described(
     movable_url: str, issuer: LocalIssuer, fuzzed: Any, subtests: pytest.Subtests
 ) -> None:

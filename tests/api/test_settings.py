@@ -548,7 +548,7 @@ async def test_undoing_says_again_what_stood_before(begun: Story) -> None:
     assert (await undo(begun.door, yes["revision"])).json()["answer"] == "opt_out"
 
 
-async def test_undoing_a_no_over_a_yes_is_a_yes_to_the_words_of_today(begun: Story) -> None:
+async def test_undoing_a_no_over_a_yes_is_a_yes_to_the_same_terms(begun: Story) -> None:
     """So it needs a fresh page, binds to the latest version, and keeps the yes's end."""
     door = begun.door
     until = format_instant((await door.services.heads.read()).now + 40 * DAY)
@@ -556,12 +556,34 @@ async def test_undoing_a_no_over_a_yes_is_a_yes_to_the_words_of_today(begun: Sto
     no = await begun.say("ana", "opt_out", MUSIC)
     refused(await undo(door, no["revision"]), 428, "precondition_required")
     seen = await etag(door)
-    await begun.publish(MUSIC, "opt_in", texts=WORDS)
+    await begun.publish(MUSIC, "opt_in", texts=WORDS, editorial=True)
     refused(await undo(door, no["revision"], seen=seen), 412, "outdated_settings")
     said = (await undo(door, no["revision"], seen=await etag(door))).json()
     assert (said["answer"], said["expires_at"]) == ("opt_in", until)
     assert said["evidence"]["names"] == {MUSIC: 2}
     assert await begun.reasons(MUSIC, "song") == ["opted_in"]
+
+
+async def test_no_undoing_is_a_yes_to_what_nobody_said_yes_to(begun: Story) -> None:
+    """Not to other words, not for another recipient, not to a use that has come since (R4)."""
+    door = begun.door
+    for use in (MUSIC, VOICE, "training"):
+        await begun.say("ana", "opt_in", use)
+    await begun.publish(MUSIC, "opt_in", texts=WORDS)
+    await begun.publish(VOICE, "opt_in", "internal", "partner:tuney", texts=TEXTS)
+    for use in (MUSIC, VOICE, "training"):
+        no = await begun.say("ana", "opt_out", use)
+        answer = await undo(door, no["revision"], seen=await etag(door))
+        refused(answer, 409, "yes_to_other_terms", "revision")
+    await begun.say("ben", "opt_in", RECOMMENDATION.partition(".")[0])
+    await begun.publish(RADIO, "opt_in", "internal")
+    no = await begun.say("ben", "opt_out", RECOMMENDATION.partition(".")[0])
+    by = person("ben")
+    path = f"/v1/artists/ben/consents/{no['revision']}/undo"
+    seen = await door.tag_of("/v1/artists/ben", by)
+    answer = await door.ask("POST", path, {"channel": "settings_page"}, by=by, seen=seen)
+    refused(answer, 409, "yes_to_other_terms")
+    assert await begun.reasons(MUSIC, "song") == ["opted_out"]
 
 
 async def test_what_cannot_be_undone_says_why(begun: Story) -> None:

@@ -2,10 +2,15 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright, expect
+
+from tests.browser.gallery import Gallery, opened
+from tests.browser.sounds import Sounds, example_sounds
+from tests.conftest import migrated_database
 
 _NAMES = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
 _QUIET = (
@@ -18,8 +23,10 @@ _QUIET = (
     "--disable-sync",
 )
 
+expect.set_options(timeout=20_000)  # milliseconds: a machine under load is no fault of the page's
 
-@pytest.fixture
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """A headless Chromium of the system's. Where there is none, the test is skipped, not in CI."""
     found = next((path for name in _NAMES if name and (path := shutil.which(name))), None)
@@ -34,3 +41,22 @@ async def browser() -> AsyncIterator[Browser]:
             yield launched
         finally:
             await launched.close()
+
+
+@pytest.fixture
+def sounds(database_url: str) -> Iterator[Sounds]:
+    """A platform of the test's own, with its launch terms and no artist."""
+    with example_sounds(database_url) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def gallery(postgres_url: str) -> AsyncIterator[Gallery]:
+    """Everything that there is to see; only to be looked at."""
+    async with (
+        migrated_database(postgres_url) as quiet,
+        migrated_database(postgres_url) as busy,
+        migrated_database(postgres_url) as closed,
+    ):
+        with opened(quiet, busy, closed) as running:
+            yield running

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from service.app import real_surroundings
 from service.clock import Clock, SystemClock
 from service.db.engine import Database
 from service.decisions.check import Caller, Checker
@@ -13,6 +12,7 @@ from service.decisions.index import Index
 from service.decisions.log import DecisionLog
 from service.domain.instant import SECOND, Duration, Instant
 from service.ledger.head import HeadReader
+from service.running import real_surroundings
 from tests.ledger.writing import vault
 
 CALLER = Caller("pipeline", "pipeline")

@@ -43,7 +43,7 @@ def test_the_demo_runs_as_written(scratch_dir: Path) -> None:
 
 @pytest.mark.timeout(300)
 def test_the_first_check_runs_as_written(scratch_dir: Path) -> None:
-    """Typing the commands in order shows a permit, Ana's no, a denial that names it, and a notice."""
+    """Typing the commands in order shows a permit, Ana's no, a denial that names it, a notice."""
     port = free_port()
     environment = _bare_environment(scratch_dir) | {"FERMATA_PORT": str(port)}
     script = "".join(BLOCKS[2:]).replace(":8080", f":{port}")

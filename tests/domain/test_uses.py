@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from service.domain.uses import (
     LONGEST_PATH,
     ROOT,
+    above,
     covers,
     is_node,
     is_path,
@@ -122,3 +123,10 @@ def test_a_use_without_conflict_is_on_no_other_leafs_lineage(use: str, leaves: l
         leaf for leaf in leaves if leaf != use and (leaf in lineage(use) or use in lineage(leaf))
     }
     assert conflict in conflicting if conflicting else conflict is None
+
+
+@given(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(".".join))
+def test_above_a_use_is_every_node_that_covers_it(use: str) -> None:
+    """And nothing else."""
+    others = {"a", "b", "a.b", "a.b.c", "a.a", "c.a", "ab", f"{use}.d", use, ROOT}
+    assert others & set(above(use)) == {node for node in others if covers(node, use)}

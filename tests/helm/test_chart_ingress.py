@@ -6,7 +6,6 @@ from typing import Any
 from starlette.datastructures import State
 from starlette.routing import Route
 
-from service.settings import Settings
 from service.web.site import site
 from service.web.templates import STATIC_PATH
 from tests.helm.manifest import of_kind, the
@@ -54,7 +53,7 @@ def test_every_call_is_let_through_and_what_operators_look_at_is_not() -> None:
 def test_every_page_is_let_through() -> None:
     """The ones for artists and the ones for everybody, with what they look like."""
     ingress = _opened()
-    pages = [route.path for route in site(Settings(), State()).routes if isinstance(route, Route)]
+    pages = [route.path for route in site(State()).routes if isinstance(route, Route)]
     pages.append(f"{STATIC_PATH}/style.css")
     assert len(pages) > 1
     assert [page for page in pages if not _lets_through(ingress, page)] == []

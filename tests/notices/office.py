@@ -129,11 +129,11 @@ class Office:
                 session, [ContactRow(artist, email, "en") for artist, email in emails.items()]
             )
 
-    async def put_endpoint(self) -> None:
-        """Register the listener, and take it for proven."""
+    async def put_endpoint(self, path: str = "/hook") -> None:
+        """Register the listener at this path, and take it for proven."""
         keeper = Keeper(derived_key(KEY, WEBHOOK_KEYS), os.urandom, self.clock.now())
         async with self.database.keep() as session:
-            await put_endpoint(session, f"http://127.0.0.1:{self.listener.port}/hook", keeper)
+            await put_endpoint(session, f"http://127.0.0.1:{self.listener.port}{path}", keeper)
         await self.connection.execute(
             "UPDATE private.webhook_endpoint SET proven_at = clock_timestamp()"
         )

@@ -144,6 +144,36 @@ async def test_reminders_go_by_the_channels_an_artist_has(office: Office) -> Non
     assert len(office.mail.taken) == 2
 
 
+async def test_reminders_that_no_channel_could_carry_are_sent_by_one_that_comes(
+    office: Office,
+) -> None:
+    """An endpoint that moves and has to prove itself anew costs nobody the reminder."""
+    await office.register("ana")
+    notice = await office.publish()
+    worker = await office.work()
+    await office.deliver(notice, "ana")
+    await office.connection.execute("DELETE FROM private.webhook_endpoint")
+    await go_on(office, worker, 24)
+    assert reminded(office) == []
+    await office.put_endpoint()
+    await worker.plan()
+    await worker.send()
+    assert reminded(office) == [(1, ["ana"])]
+
+
+async def test_reminders_do_not_wait_behind_a_large_mailing(office: Office) -> None:
+    """Whoever has a day left hears of it before those who have all their time before them."""
+    await office.register("ana")
+    notice = await office.publish()
+    await office.work()
+    await office.deliver(notice, "ana")
+    await office.pass_time(24 * DAY)
+    await office.register(*many(450))
+    await office.publish(use="training.voice")
+    await go_on(office, office.worker(webhook_calls_per_minute=1), 0)
+    assert reminded(office) == [(1, ["ana"])]
+
+
 async def test_nobody_is_reminded_while_the_clocks_disagree(office: Office) -> None:
     """A clock that jumped ahead would recall windows that have weeks to go."""
     await office.register("ana")

@@ -4,13 +4,24 @@ import asyncio
 import contextlib
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from service.domain.instant import DAY, SECOND
 from service.ledger.ledger_clock import ClocksDisagree
-from service.notices.batches import FURTHEST, LEASE, Batch, NotNow, Result, settle, take
+from service.notices.batches import (
+    FURTHEST,
+    LEASE,
+    Batch,
+    NotNow,
+    Result,
+    keep_lease,
+    settle,
+    take,
+)
 from service.notices.channels.channel import Fate
 from service.notices.channels.retries import SCHEDULE
 from service.notices.reach import ChannelName
+from service.notices.worker import pause_after
 from tests.notices.channels.listening import answer
 from tests.notices.office import Office, mailing, many, times
 
@@ -26,8 +37,9 @@ async def kill(worker_sends: asyncio.Task[None]) -> None:
 class Stuck:
     """An answer that does not come before the test lets it."""
 
-    def __init__(self) -> None:
-        """Hold everybody up."""
+    def __init__(self, status: str = "200 OK") -> None:
+        """Hold everybody up, and answer this in the end."""
+        self._status = status
         self.reached = asyncio.Event()
         self.may_go_on = asyncio.Event()
 
@@ -36,7 +48,7 @@ class Stuck:
         self.reached.set()
         with contextlib.suppress(asyncio.CancelledError):  # the server is closed meanwhile
             await self.may_go_on.wait()
-            writer.write(answer("200 OK"))
+            writer.write(answer(self._status))
             await writer.drain()
 
 
@@ -123,6 +135,26 @@ async def test_a_worker_that_lost_its_lease_records_nothing(office: Office) -> N
             assert await settle(session, batch, [result], now, 0.0) is settles
 
 
+async def test_an_outcome_is_not_lost_to_the_renewal_of_its_lease(office: Office) -> None:
+    """While a lease is being renewed its batch is still this worker's: it settles right after."""
+    await office.register("ana")
+    await office.publish()
+    await office.worker().plan()
+    subject = await office.one("SELECT subject FROM artists")
+    now = await office.now()
+    async with office.database.keep() as session:
+        batch = await take(session, ChannelName.WEBHOOK, now)
+    assert isinstance(batch, Batch)
+    taken = [Result(subject, Fate.HANDED_OVER, "msg_1")]
+    async with office.database.keep() as renewing:
+        await keep_lease(renewing, batch, now)
+        with pytest.raises(DBAPIError):
+            async with office.database.keep() as session:
+                await settle(session, batch, taken, now, 0.0)
+    async with office.database.keep() as session:
+        assert await settle(session, batch, taken, now, 0.0)
+
+
 async def test_a_lease_from_the_future_is_none(office: Office) -> None:
     """Nor is a due time: a clock that ran ahead and went back keeps nobody waiting for years."""
     await office.register("ana")
@@ -201,6 +233,27 @@ async def test_an_endpoint_that_is_gone_closes_the_channel_until_it_is_put_again
     await office.work()
     assert office.told() == times(["ana", "ben"])
     assert set((await office.sends()).values()) == {"handed_over"}
+
+
+async def test_an_endpoint_that_was_replaced_does_not_close_the_one_after_it(
+    office: Office,
+) -> None:
+    """Its 410 comes when another has taken its place: that one is sent what is left."""
+    await office.register("ana")
+    await office.publish()
+    stuck = Stuck("410 Gone")
+    office.listener.answers = [stuck, answer("200 OK")]
+    worker = office.worker()
+    await worker.plan()
+    sending = asyncio.create_task(worker.send())
+    await stuck.reached.wait()
+    await office.put_endpoint("/another")
+    stuck.may_go_on.set()
+    await sending
+    assert await office.one("SELECT closed_at FROM send_channels") is None
+    await worker.plan()
+    await worker.send()
+    assert (await office.sends())["ana", "webhook", 0] == "handed_over"
 
 
 async def test_the_rate_is_that_of_all_workers_together(office: Office) -> None:
@@ -294,6 +347,17 @@ async def test_a_database_that_goes_away_stops_no_worker(office: Office) -> None
         async with asyncio.timeout(30):
             while office.told() != times(many(5)):  # noqa: ASYNC110 - an outsider sees no more
                 await asyncio.sleep(0.02)
+
+
+def test_a_database_that_is_away_for_weeks_stops_no_worker_either() -> None:
+    """The pauses grow to half a minute and stay there, however often a loop has failed."""
+    assert [pause_after(failures) for failures in (1, 2, 10, 1_000, 1_000_000)] == [
+        0.5,
+        1.0,
+        30.0,
+        30.0,
+        30.0,
+    ]
 
 
 async def test_a_worker_stops_at_once_when_there_is_nothing_under_way(office: Office) -> None:

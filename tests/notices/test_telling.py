@@ -1,7 +1,10 @@
 """Who is told of what: everybody whom only a window can bind, once, by each channel there is."""
 
+import asyncio
+
 from service.domain.instant import DAY, SECOND
 from service.domain.policy import Mode
+from service.notices.audience import alone_with, behind
 from service.notices.worker import CATCH_UP_EVERY
 from tests.notices.office import USE, Office, mailing, many, times
 
@@ -214,6 +217,43 @@ async def test_an_address_that_was_taken_back_is_no_bounce(office: Office) -> No
     assert await office.one("SELECT count(*) FROM bounces") == 0
 
 
+async def test_an_address_that_comes_back_is_written_to(office: Office) -> None:
+    """Taken back and said again: whoever had no address when their turn came is told after all."""
+    await office.register("ana")
+    await office.contact(ana="ana@mail.example")
+    await office.publish()
+    worker = office.worker(**mailing(office))
+    await worker.plan()
+    await office.contact(ana=None)
+    await worker.send()
+    await office.pass_time(CATCH_UP_EVERY + SECOND)
+    await office.contact(ana="ana@elsewhere.example")
+    await worker.plan()
+    await worker.send()
+    assert [taken.recipients for taken in office.mail.taken] == [["ana@elsewhere.example"]]
+    assert (await office.sends())["ana", "email", 0] == "handed_over"
+
+
+async def test_an_address_is_not_missed_while_another_worker_is_at_the_notice(
+    office: Office,
+) -> None:
+    """Whoever keeps others from a notice for a while is waited for."""
+    await office.register("ana")
+    notice = await office.publish()
+    worker = await office.work(**mailing(office))
+    await office.pass_time(SECOND)
+    await office.contact(ana="ana@mail.example")
+    await office.pass_time(2 * CATCH_UP_EVERY)
+    async with office.database.keep() as other:
+        await alone_with(other, notice)
+        catching_up = asyncio.create_task(worker.plan())
+        await asyncio.wait([catching_up], timeout=0.5)
+        assert not catching_up.done()
+    await catching_up
+    await worker.send()
+    assert (await office.sends())["ana", "email", 0] == "handed_over"
+
+
 async def test_nothing_happens_while_the_clocks_disagree(office: Office) -> None:
     """Without a time that can be believed nobody is told anything; afterwards everybody is."""
     await office.register("ana")
@@ -250,3 +290,19 @@ async def test_an_endpoint_that_comes_late_is_told_of_everybody(office: Office) 
     await worker.plan()
     await worker.send()
     assert office.told() == times(["ana", "ben"])
+
+
+async def test_an_endpoint_that_comes_while_an_audience_is_filled_is_told(office: Office) -> None:
+    """Else whoever was added after others had caught up would be told by nobody."""
+    await office.connection.execute("DELETE FROM private.webhook_endpoint")
+    await office.register("ana")
+    await office.publish()
+    filling = await office.work()
+    await office.register("ben")
+    async with office.database.read() as session:
+        (telling,) = await behind(session)
+    await office.put_endpoint()
+    await office.work()
+    await office.register("cleo")
+    await filling._fill(telling)
+    assert await office.one("SELECT count(*) FROM sends") == 3

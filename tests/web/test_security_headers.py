@@ -102,6 +102,8 @@ async def test_a_page_that_breaks_is_a_page_that_says_so(
             "/settings/sign-out", headers={"Content-Type": "application/x-www-form-urlencoded"}
         )
     assert answer.status_code == 500
+    assert answer.headers["content-security-policy"] == CONTENT_SECURITY_POLICY
+    assert answer.headers["cache-control"] == "private, no-store"
     assert "<h1>Something broke here</h1>" in answer.text
     assert not re.search(r"Traceback|NoneType|clock", answer.text)
 

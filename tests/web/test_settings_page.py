@@ -14,7 +14,7 @@ from starlette.responses import Response
 from service.domain.assessment import Reason
 from service.web.session import COOKIE, Sessions
 from tests.api.door import Door
-from tests.api.people import POLICY_DESK, person
+from tests.api.people import PLATFORM, POLICY_DESK, person
 from tests.api.story import MUSIC, RECOMMENDATION, VOICE, Story
 from tests.web.surfing import Page, Surfer
 
@@ -250,6 +250,28 @@ class TestPlanned:
         page = await press(ana, await opened(ana), "No to Music")
         assert "There is a no already, so this will not begin by silence." in Page(page.text).words
 
+    async def test_a_yes_is_offered_only_beside_the_words_it_is_given_to(
+        self, planned: Story, ana: Surfer
+    ) -> None:
+        """A window may run for a version that a later one has followed: a yes is to that one."""
+        await planned.deliver(f"{MUSIC}:2", "ana")
+        html = (await ana.get("/settings")).text
+        assert html.count('aria-label="Yes to Music"') == 2
+        await planned.publish(MUSIC, "opt_out", texts={"en": "We want to train more."})
+        html = (await ana.get("/settings")).text
+        first, second = html.split('<article class="card planned"')[1:]
+        assert "We want to <strong>train</strong>." in first
+        assert 'aria-label="No to Music"' in first
+        assert 'aria-label="Yes to Music"' not in first
+        assert 'aria-label="Yes to Music"' in second.partition("</article>")[0]
+
+    async def test_the_last_hours_are_never_called_a_day(self, planned: Story, ana: Surfer) -> None:
+        """Also where midnight lies between."""
+        await planned.deliver(f"{MUSIC}:2", "ana")
+        await planned.door.advance(timedelta(days=29, minutes=30))
+        come_back(ana, planned.door)
+        assert "23 hours left to say no" in (await opened(ana)).page.words
+
     async def test_a_company_that_is_added_can_be_answered_alone(
         self, named: Story, ana: Surfer
     ) -> None:
@@ -296,6 +318,22 @@ class TestTracks:
         for content in ("tune", "nothing", "%00"):
             answer = await ana.get(f"/settings/artists/ana/tracks/{content}")
             assert answer.status_code == 404
+
+    async def test_a_no_for_a_track_of_somebody_else_tells_nothing_of_it(
+        self, named: Story, ana: Surfer
+    ) -> None:
+        """It is taken, for the track may become theirs; what it is called they do not learn."""
+        row = {"content": "tune", "rightsholders": ["ben"], "title": "Not Out Yet"}
+        await named.door.done("POST", "/v1/content", {"content": [row]}, by=PLATFORM)
+        await named.say("ana", "opt_out", VOICE, content="tune")
+        for path in ("/settings", "/settings/artists/ana/history"):
+            answer = await ana.get(path)
+            assert "tune" in answer.text
+            assert "Not Out Yet" not in answer.text
+        body = {"answer": "opt_in", "use": VOICE, "content": "tune", "channel": "settings_page"}
+        path = "/v1/artists/ana/consents/preview"
+        effect = await named.door.done("POST", path, body, by=person("ana"))
+        assert [one["title"] for one in effect["tracks"]] == [None]
 
     async def test_ids_may_hold_anything(self, named: Story, surfer: Surfer) -> None:
         """A slash, a percent sign, and what has a meaning in HTML."""
@@ -373,6 +411,23 @@ class TestDelegates:
         assert "Recorded for 2 artists." in page.words
         assert await named.reasons(RECOMMENDATION, "song", "tune") == ["opted_out", "opted_out"]
 
+    async def test_a_yes_for_many_records_the_words_that_were_shown(
+        self, named: Story, manager: Surfer
+    ) -> None:
+        """Those of the preview, whatever language somebody has chosen since."""
+        fields = Page((await manager.get("/settings")).text).form("/settings/roster/preview")
+        chosen = [("csrf_token", fields["csrf_token"]), ("artist", "ana")]
+        chosen += [("use", VOICE), ("answer", "opt_in")]
+        preview = await self.send(manager, "/settings/roster/preview", chosen)
+        confirm = Page(preview.text).form("/settings/roster/say")
+        await manager.get("/settings?lang=de")
+        without = {name: value for name, value in confirm.items() if name != "shown"}
+        for form, records in ((without, 0), (confirm, 1)):
+            await manager.post("/settings/roster/say", form)
+            assert len(await said(named.door)) == records
+        (shown,) = (await said(named.door))[0]["evidence"]["shown"]
+        assert (shown["use"], shown["version"], shown["locale"]) == (VOICE, 1, "en")
+
     async def test_a_yes_for_many_needs_that_all_have_allowed_it(
         self, named: Story, manager: Surfer
     ) -> None:
@@ -419,9 +474,39 @@ async def test_somebody_who_is_no_artist_is_told_so(named: Story, surfer: Surfer
 
 async def test_a_form_without_its_token_says_nothing(named: Story, ana: Surfer) -> None:
     """Another site cannot make one up."""
+    choices = await opened(ana)
+    for label, browser in (("Yes to Voice", {}), ("No to Voice", {"Sec-Fetch-Site": "none"})):
+        fields = choices.fields[label]
+        del fields["csrf_token"]
+        answer = await ana.post("/settings/artists/ana/say", fields, **browser)
+        assert answer.status_code == 403
+    assert await said(named.door) == []
+
+
+async def test_a_no_is_taken_on_a_page_of_an_earlier_sign_in(named: Story, ana: Surfer) -> None:
+    """Where the browser itself says that the page is ours; a yes is not."""
+    old = await opened(ana)
+    await ana.sign_in("ana")
+    path = "/settings/artists/ana/say"
+    assert (await ana.post(path, old.fields["Yes to Voice"])).status_code == 403
+    for browser in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "none"}):
+        answer = await ana.post(path, old.fields["No to Voice"], **browser)
+        assert answer.status_code == 403
+    assert await said(named.door) == []
+    await press(ana, old, "No to Voice")
+    assert summary((await said(named.door))[0]) == ("opt_out", VOICE, None, None)
+
+
+async def test_whoever_is_signed_out_meanwhile_is_told_that_it_was_not_recorded(
+    named: Story, ana: Surfer
+) -> None:
+    """By a page: browsers follow no redirect of a form's to a provider elsewhere (our own CSP)."""
     fields = (await opened(ana)).fields["No to Voice"]
-    del fields["csrf_token"]
-    assert (await ana.post("/settings/artists/ana/say", fields)).status_code == 403
+    ana.http.cookies.clear()
+    answer = await ana.post("/settings/artists/ana/say", fields)
+    assert answer.status_code == 403
+    assert "this was not recorded" in Page(answer.text).words
+    assert "/settings" in Page(answer.text).links
     assert await said(named.door) == []
 
 

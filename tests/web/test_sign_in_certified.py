@@ -13,7 +13,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from service.app import Surroundings, create_app, real_surroundings
+from service.app import create_app
+from service.running import Surroundings, real_surroundings
 from service.settings import Settings
 from service.web.session import COOKIE
 from tests.api.door import ADDRESS, KEY, MovableClock

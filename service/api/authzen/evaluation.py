@@ -1,20 +1,18 @@
 """The Access Evaluation and Access Evaluations APIs (sections 6 and 7)."""
 
-from typing import Annotated, Final, TypeAlias, TypeVar
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, TypeVar
 
 import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from service.api.authzen.batch import Batch
 from service.api.authzen.decisions import reason_and_interval
 from service.api.authzen.entities import (
-    AuthzenAction,
-    AuthzenContext,
-    AuthzenResource,
-    AuthzenSubject,
     EvaluationRequest,
-    EvaluationsOptions,
     EvaluationsRequest,
     Semantic,
     decoded,
@@ -25,9 +23,9 @@ from service.api.authzen.mapping import Types, question_of
 from service.api.context import services_of
 from service.api.problems import BodyMalformed
 from service.api.schemas.authzen import DecisionOut, EvaluationsOut
-from service.api.schemas.types import MOST_ROWS
 from service.decisions.check import Caller
 from service.decisions.evaluate import Evaluation, Judged, Question
+from service.domain.decision import Decision
 from service.domain.instant import SECOND, format_instant
 from service.domain.refusal import Refused
 from service.ledger.events import Json
@@ -40,28 +38,9 @@ _STOP_AT: Final[dict[Semantic, bool | None]] = {
     "permit_on_first_permit": True,
 }
 _BAD_REQUEST: Final = 400
+_BREATH: Final = 250
 
-_Part: TypeAlias = msgspec.Raw | msgspec.UnsetType
 _T = TypeVar("_T")
-
-
-class _Item(msgspec.Struct):
-    """An evaluation, or the defaults of all, before anybody looks into its parts.
-
-    So that what is wrong with one of many stays its own matter (section 7.2.1).
-    """
-
-    subject: _Part = msgspec.UNSET
-    action: _Part = msgspec.UNSET
-    resource: _Part = msgspec.UNSET
-    context: _Part = msgspec.UNSET
-
-
-class _Batch(_Item):
-    """Of a request for many only what it takes to find them."""
-
-    evaluations: Annotated[list[msgspec.Raw], msgspec.Meta(max_length=MOST_ROWS)] | None = None
-    options: EvaluationsOptions | None = None
 
 
 @router.post(
@@ -99,17 +78,18 @@ async def evaluate_many(request: Request) -> Response:
     is a denial with its own `error`; it spoils no other.
     """
     caller, body = await received(request)
-    batch = decoded(_Batch, body)
-    if not batch.evaluations:
+    batch = Batch(body, Types.of(services_of(request).settings))
+    if not batch.items:
         return await _single(request, caller, body)
-    types = Types.of(services_of(request).settings)
-    understood = [_understood(batch, raw, types) for raw in batch.evaluations]
+    understood = [batch.understood(raw) async for raw in _with_breath(batch.items)]
     questions = [one if isinstance(one, Question) else None for one in understood]
-    semantic = (batch.options or EvaluationsOptions()).evaluations_semantic
-    evaluation = await _evaluated(request, questions, caller, stop_at=_STOP_AT[semantic])
+    stop_at = _STOP_AT[batch.semantic]
+    evaluation = await _evaluated(request, questions, caller, stop_at=stop_at)
+    write = _Writer(evaluation)
+    pairs = list(zip(understood, evaluation.answers, strict=False))
     answers = [
-        _error_json(one) if judged is None else _decision_json(judged, evaluation)
-        for one, judged in zip(understood, evaluation.answers, strict=False)
+        _error_json(one) if judged is None else write(judged)
+        async for one, judged in _with_breath(pairs)
     ]
     return _answer({"evaluations": answers})
 
@@ -120,7 +100,7 @@ async def _single(request: Request, caller: Caller, body: bytes) -> Response:
     question = question_of(asked.subject, asked.action.name, asked.resource, asked.context, types)
     evaluation = await _evaluated(request, [question], caller)
     (judged,) = evaluation.answers
-    return _answer(_decision_json(judged, evaluation) if judged else {})
+    return _answer(_Writer(evaluation)(judged) if judged is not None else {})
 
 
 async def _evaluated(
@@ -142,38 +122,30 @@ async def _evaluated(
     return evaluation
 
 
-def _understood(batch: _Batch, raw: msgspec.Raw, types: Types) -> Question | str:
-    """Return one question with its defaults, or what is wrong with it."""
-    try:
-        item = decoded(_Item, raw)
-        subject = _part("subject", AuthzenSubject, item.subject, batch.subject)
-        action = _part("action", AuthzenAction, item.action, batch.action)
-        resource = _part("resource", AuthzenResource, item.resource, batch.resource)
-        context = None
-        if item.context is not msgspec.UNSET or batch.context is not msgspec.UNSET:
-            context = _part("context", AuthzenContext, item.context, batch.context)
-        return question_of(subject, action.name, resource, context, types)
-    except BodyMalformed as error:
-        return str(error)
+async def _with_breath(items: Sequence[_T]) -> AsyncIterator[_T]:
+    """Yield the items, and let others have their turn every few hundred."""
+    for position, item in enumerate(items):
+        if position % _BREATH == _BREATH - 1:
+            await asyncio.sleep(0)
+        yield item
 
 
-def _part(name: str, kind: type[_T], own: _Part, default: _Part) -> _T:
-    """Return an evaluation's own entity, or else the whole default (section 7.1.1)."""
-    raw = default if isinstance(own, msgspec.UnsetType) else own
-    if isinstance(raw, msgspec.UnsetType):
-        message = f"{name}: give it here, or as a default for all"
-        raise BodyMalformed(message)
-    return decoded(kind, raw, within=name)
+class _Writer:
+    """Writes the decisions of one evaluation; most of a batch share few of them."""
 
+    def __init__(self, evaluation: Evaluation) -> None:
+        self._moment: Json = {
+            "revision": evaluation.revision,
+            "evaluated_at": format_instant(evaluation.evaluated_at),
+        }
+        self._known: dict[Decision, Json] = {}
 
-def _decision_json(judged: Judged, evaluation: Evaluation) -> Json:
-    context: Json = {
-        "decision_id": judged.decision_id,
-        "revision": evaluation.revision,
-        "evaluated_at": format_instant(evaluation.evaluated_at),
-        **reason_and_interval(judged.decision),
-    }
-    return {"decision": judged.decision.permitted, "context": context}
+    def __call__(self, judged: Judged) -> Json:
+        why = self._known.get(judged.decision)
+        if why is None:
+            why = self._known[judged.decision] = reason_and_interval(judged.decision)
+        context = {"decision_id": judged.decision_id, **self._moment, **why}
+        return {"decision": judged.decision.permitted, "context": context}
 
 
 def _error_json(wrong: Question | str) -> Json:

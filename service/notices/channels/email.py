@@ -4,6 +4,7 @@ The server's 250 is `HANDED_OVER`: it proves no arrival. What bounces later come
 found by the message id or the envelope sender.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Sequence
@@ -88,7 +89,10 @@ class EmailChannel:
         the connection breaks between letter and answer, the letter counts as not taken.
         """
         refuse_call(self, addressees, attempt_id)
-        prepared = [self._prepare(message, addressee, attempt_id) for addressee in addressees]
+        prepared = []
+        for addressee in addressees:
+            prepared.append(self._prepare(message, addressee, attempt_id))
+            await asyncio.sleep(0)  # a letter takes a while to write: others are answered meanwhile
         ready = [letter for letter in prepared if isinstance(letter, _Ready)]
         outcomes, trouble = await self._post(ready)
         _log.info(
@@ -178,8 +182,14 @@ class EmailChannel:
 
 
 def _judge(ready: _Ready, refused: aiosmtplib.SMTPResponseException) -> Outcome:
-    fate = Fate.BOUNCED if is_permanent(refused.code, refused.message) else Fate.TRY_AGAIN
-    return _outcome(ready, fate, f"the mail server answered {refused.code} {refused.message}")
+    said = _without_address(refused.message, ready.recipient)
+    fate = Fate.BOUNCED if is_permanent(refused.code, said) else Fate.TRY_AGAIN
+    return _outcome(ready, fate, f"the mail server answered {refused.code} {said}")
+
+
+def _without_address(said: str, address: EmailAddress) -> str:
+    """Return a server's words less the artist's address, for they are kept when it is deleted."""
+    return re.sub(rf"{re.escape(address.local)}@[^\s<>()]+", "…", said, flags=re.IGNORECASE)
 
 
 def _outcome(ready: _Ready, fate: Fate, reason: str) -> Outcome:

@@ -13,8 +13,12 @@ import aiosmtplib
 
 _PERMANENT = range(500, 600)
 _ABOUT_US: Final = frozenset({530, 534, 535, 538})  # RFC 4954: who we are, not whom we write to
-# RFC 3463: x.5.z is the protocol, x.7.z security or policy; the mailbox is not to blame for either.
-_NOT_ABOUT_THEM: Final = re.compile(r"\s*5\.[57]\.[0-9]{1,3}\b")
+# RFC 3463: x.1.7 and x.1.8 are the sender's address, x.3.z the mail system, x.5.z the protocol and
+# x.7.z security or policy; the mailbox is to blame for none of them. Not every server says so in
+# numbers, and many look at the sender only once the recipient is named.
+_NOT_ABOUT_THEM: Final = re.compile(
+    r"\s*5\.(?:1\.[78]|[357]\.[0-9]{1,3})\b|.*\b(?:sender|relay)", re.IGNORECASE | re.DOTALL
+)
 
 
 class Encryption(StrEnum):

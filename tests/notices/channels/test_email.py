@@ -219,6 +219,10 @@ async def test_a_retry_has_the_same_message_id(
         ("530 5.7.0 log in first", Fate.TRY_AGAIN),
         ("530 log in first", Fate.TRY_AGAIN),
         ("503 5.5.1 bad sequence", Fate.TRY_AGAIN),
+        ("553 5.1.8 domain of the envelope not found", Fate.TRY_AGAIN),
+        ("554 5.3.4 message too big for system", Fate.TRY_AGAIN),
+        ("550 5.1.0 Sender address rejected: user unknown", Fate.TRY_AGAIN),
+        ("550 relay not permitted", Fate.TRY_AGAIN),
     ],
 )
 @pytest.mark.parametrize("step", ["rcpt", "data"])
@@ -596,6 +600,18 @@ def check_headers(mail: MailServer) -> None:
     assert taken.recipients == ["artist1@mail.example"]
     (writer,) = taken.letter["From"].addresses
     assert writer.addr_spec == "notices@sounds.example"
+
+
+async def test_what_is_kept_of_a_refusal_has_no_address(
+    mail: MailServer, channel: EmailChannel
+) -> None:
+    """Servers like to repeat it, as they please; what is kept of their words outlives it."""
+    mail.at_rcpt["artist1@mail.example"] = "550 5.1.1 <Artist1@Mail.Example>: no such user"
+
+    (outcome,) = await tell(channel, artist(1))
+
+    assert outcome.fate is Fate.BOUNCED
+    assert outcome.reason == "the mail server answered 550 5.1.1 <…>: no such user"
 
 
 @given(st.integers(0, 999), st.text())

@@ -1,0 +1,77 @@
+"""Every page, as people see it: nothing for axe to find, nothing off the side, and a picture."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from tests.browser.gallery import SIGHTS, Gallery, Sight
+from tests.browser.looking import (
+    DESK,
+    PHONE,
+    SCHEMES,
+    Scheme,
+    Screen,
+    complaints,
+    keep_picture,
+    visitor,
+)
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+_NARROWEST = 320  # CSS pixels; WCAG 2.2, 1.4.10
+_TO_JUDGE: Final[Sequence[tuple[Screen, Scheme]]] = (
+    (DESK, "light"),
+    (DESK, "dark"),
+    (PHONE, "dark"),  # colours do not depend on the width
+)
+_OPEN_ALL = "document.querySelectorAll('main details').forEach((one) => { one.open = true; })"
+_OFF_THE_SIDE = """() => {
+  const edge = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= edge) return [];
+  return [...document.querySelectorAll('body *')]
+    .filter((one) => one.getBoundingClientRect().right > edge + 1)
+    .map((one) => `${one.tagName}.${one.className} ${one.textContent.trim().slice(0, 40)}`);
+}"""
+
+
+@pytest.mark.parametrize("sight", SIGHTS, ids=lambda sight: sight.name)
+async def test_a_page_is_there_for_everybody(
+    browser: Browser, gallery: Gallery, sight: Sight
+) -> None:
+    """By day and by night, on a phone and on a desk, with everything on it unfolded."""
+    async with visitor(browser) as page:
+        gallery.rendered.clear()
+        await sight.go(page, gallery)
+        assert gallery.rendered[-1] == sight.template
+        await _take_pictures(page, sight.name)
+        await page.evaluate(_OPEN_ALL)
+        for screen, scheme in _TO_JUDGE:
+            await page.set_viewport_size({"width": screen.width, "height": screen.height})
+            await page.emulate_media(color_scheme=scheme)
+            assert await complaints(page) == []
+
+
+@pytest.mark.parametrize("sight", SIGHTS, ids=lambda sight: sight.name)
+async def test_a_page_fits_narrow_screens_and_large_letters(
+    browser: Browser, gallery: Gallery, sight: Sight
+) -> None:
+    """Nobody has to scroll sideways, at 320 pixels or with letters of twice the size."""
+    async with visitor(browser) as page:
+        await sight.go(page, gallery)
+        await page.evaluate(_OPEN_ALL)
+        await page.set_viewport_size({"width": _NARROWEST, "height": PHONE.height})
+        assert await page.evaluate(_OFF_THE_SIDE) == []
+        await page.evaluate("document.documentElement.style.fontSize = '212.5%'")
+        for screen in (PHONE, DESK):
+            await page.set_viewport_size({"width": screen.width, "height": screen.height})
+            assert await page.evaluate(_OFF_THE_SIDE) == [], screen.name
+
+
+async def _take_pictures(page: Page, name: str) -> None:
+    for screen in (PHONE, DESK):
+        await page.set_viewport_size({"width": screen.width, "height": screen.height})
+        for scheme in SCHEMES:
+            await page.emulate_media(color_scheme=scheme)
+            await keep_picture(page, name, screen, scheme)
