@@ -11,7 +11,7 @@ from enum import StrEnum
 from operator import itemgetter
 from typing import Final
 
-from sqlalchemy import ARRAY, Text, TextClause, bindparam, select, text
+from sqlalchemy import ARRAY, Text, bindparam, select, text
 from sqlmodel import col
 
 from service.catalog.artists import refuse_repeated
@@ -110,7 +110,8 @@ def record_deliveries(
 
     A delivery counts for whoever is registered, at whatever time and under whatever version governs
     by then: it is a fact about the past, and the rules say what follows (R6, R7). A bounce starts
-    nothing and ends nothing; after a delivery it is not even news.
+    nothing and ends nothing; after a delivery it is not even news. It is one for each channel, for
+    an artist is unreachable only once every way to them has come back.
     """
     return _recording(Reports(notice_id, rows, return_path), None)
 
@@ -138,20 +139,18 @@ async def _plan(session: ReadSession, reports: Reports, revision: int) -> Plan:
     notice = await require_notice(session, reports.notice_id)
     subjects = await _subjects(session, reports)
     refuse_repeated("deliveries", subjects)
-    told = await _known(session, _DELIVERED, notice.notice_id, subjects)
+    told = await _delivered_to(session, notice.notice_id, subjects)
     failed = [
         subject
         for subject, row in zip(subjects, reports.rows, strict=True)
         if row.outcome is Outcome.BOUNCED
     ]
-    known = {
-        Outcome.DELIVERED: told,
-        Outcome.BOUNCED: told | await _known(session, _BOUNCED, notice.notice_id, failed),
-    }
+    returned = await _bounced_from(session, notice.notice_id, failed)
     fresh = [
         (subject, row)
         for subject, row in zip(subjects, reports.rows, strict=True)
-        if subject not in known[row.outcome]
+        if subject not in told
+        and (row.outcome is Outcome.DELIVERED or (subject, row.channel) not in returned)
     ]
     period = await _period(session, notice)
     await asyncio.sleep(0)  # ten thousand rows take their time: others are answered in between
@@ -233,13 +232,14 @@ _ARTISTS: Final = text("""
 SELECT coalesce(array_agg(artist_id), '{}'), coalesce(array_agg(subject), '{}')
 FROM artists WHERE artist_id = ANY(:ids)
 """).bindparams(bindparam("ids", type_=ARRAY(Text)))
-_DELIVERED, _BOUNCED = (
-    text(
-        f"SELECT coalesce(array_agg(subject), '{{}}') FROM {table}"  # noqa: S608 - two constants
-        " WHERE notice_id = :notice AND subject = ANY(:subjects)"
-    ).bindparams(bindparam("subjects", type_=ARRAY(Text)))
-    for table in ("deliveries", "bounces")
-)
+_DELIVERED: Final = text("""
+SELECT coalesce(array_agg(subject), '{}')
+FROM deliveries WHERE notice_id = :notice AND subject = ANY(:subjects)
+""").bindparams(bindparam("subjects", type_=ARRAY(Text)))
+_BOUNCED: Final = text("""
+SELECT coalesce(array_agg(subject), '{}'), coalesce(array_agg(channel), '{}')
+FROM bounces WHERE notice_id = :notice AND subject = ANY(:subjects)
+""").bindparams(bindparam("subjects", type_=ARRAY(Text)))
 
 
 async def _artists(session: ReadSession, ids: Collection[str]) -> Mapping[str, str]:
@@ -247,14 +247,21 @@ async def _artists(session: ReadSession, ids: Collection[str]) -> Mapping[str, s
     return dict(zip(known, subjects, strict=True))
 
 
-async def _known(
-    session: ReadSession, outcome: TextClause, notice_id: str, subjects: Sequence[str]
-) -> set[str]:
-    """Return for whom this outcome is known: reporting it again changes nothing."""
+async def _delivered_to(session: ReadSession, notice_id: str, subjects: Sequence[str]) -> set[str]:
+    """Return who has been delivered the notice: no report changes anything for them."""
+    asked = {"notice": notice_id, "subjects": list(subjects)}
+    return set(await session.scalar(_DELIVERED, asked))
+
+
+async def _bounced_from(
+    session: ReadSession, notice_id: str, subjects: Sequence[str]
+) -> set[tuple[str, str]]:
+    """Return for whom it is known by which channel the notice came back."""
     if not subjects:
         return set()
-    found = await session.scalar(outcome, {"notice": notice_id, "subjects": list(subjects)})
-    return set(found)
+    asked = {"notice": notice_id, "subjects": list(subjects)}
+    returned, channels = (await session.execute(_BOUNCED, asked)).one()
+    return set(zip(returned, channels, strict=True))
 
 
 async def _record(transaction: Transaction, plan: Plan) -> None:

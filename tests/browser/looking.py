@@ -64,14 +64,17 @@ async def visitor(
         await context.close()
 
 
+_REFUSED: Final = ("Failed to load resource", "Response Status Error Code 4")
+
+
 async def _watch(context: BrowserContext, noticed: list[str]) -> None:
     def requested(request: Any) -> None:
         if not request.url.startswith(("http://127.0.0.1:", "http://localhost:", "data:")):
             noticed.append(f"asked somebody else: {request.url}")
 
     def said(message: Any) -> None:
-        # A refused form answers 4xx, which the console repeats; that is no fault of the page.
-        if message.type == "error" and "Failed to load resource" not in message.text:
+        # A refused form answers 4xx, which browser and htmx repeat; that is no fault of the page.
+        if message.type == "error" and not message.text.startswith(_REFUSED):
             noticed.append(f"console: {message.text}")
 
     context.on("request", requested)

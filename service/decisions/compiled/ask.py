@@ -1,0 +1,98 @@
+"""A batch of content, answered: all of each one's rightsholders, in order (R8).
+
+The first rightsholder of everybody is asked together, then the second of those who have one, and so
+on; the few with many are spread out and folded. A block at a time, so that what lies in between
+stays in the processor's cache.
+"""
+
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from service.decisions.compiled.answers import (
+    FOREVER,
+    LAST_PERMIT,
+    REASON_BITS,
+    Codes,
+    Instants,
+    permits,
+)
+from service.decisions.compiled.rightsholders import (
+    REFUSED_OUTRIGHT,
+    SEVERAL,
+    TO_ASK,
+    Rightsholders,
+    spread,
+)
+from service.decisions.compiled.slots import Ordinals, Positions
+
+_ONE_BY_ONE: Final = 4
+"""Content with more rightsholders than this is spread out."""
+
+
+class Ask(Protocol):
+    """How voices are asked: code, start and end of each."""
+
+    def __call__(self, voices: Ordinals) -> tuple[Codes, Instants, Instants]:
+        """Answer a batch of voices."""
+        ...
+
+
+def ask_content(
+    rightsholders: Rightsholders, contents: Ordinals, ask: Ask
+) -> tuple[Codes, Instants, Instants]:
+    """Return code, start and end for each content."""
+    kinds = rightsholders.kind.values[contents]
+    codes, start, end = ask(rightsholders.first.values[contents])
+    several = np.flatnonzero(SEVERAL[kinds])
+    if len(several):
+        number = rightsholders.number(contents[several])
+        places = rightsholders.place.values[contents[several]].astype(np.int64)
+        for turn in range(1, _ONE_BY_ONE):
+            some = np.flatnonzero((number > turn) & (number <= _ONE_BY_ONE))
+            if len(some):
+                answer = ask(rightsholders.links.values[places[some] + (turn - 1)])
+                _agree(several[some], answer, codes, start, end)
+        many = np.flatnonzero(number > _ONE_BY_ONE)
+        if len(many):
+            others = number[many] - 1
+            answer = ask(rightsholders.links.values[spread(places[many], others)])
+            _agree(several[many], _fold(answer, others), codes, start, end)
+    refusals = REFUSED_OUTRIGHT[kinds]
+    refused = np.flatnonzero(refusals != TO_ASK)
+    codes[refused] = refusals[refused]
+    start[refused] = end[refused] = FOREVER
+    return codes, start, end
+
+
+def _agree(
+    some: Positions,
+    answer: tuple[Codes, Instants, Instants],
+    codes: Codes,
+    start: Instants,
+    end: Instants,
+) -> None:
+    """Take in what one more rightsholder of some content answers."""
+    their_codes, their_start, their_end = answer
+    here = codes[some]
+    codes[some] = np.where(permits(here) & ~permits(their_codes), their_codes, here)
+    start[some] = np.maximum(start[some], their_start)
+    end[some] = np.minimum(end[some], their_end)
+
+
+def _fold(
+    answer: tuple[Codes, Instants, Instants], lengths: npt.NDArray[np.int64]
+) -> tuple[Codes, Instants, Instants]:
+    """Combine runs of answers: the first who denies, or else the first of all, decides."""
+    codes, start, end = answer
+    firsts = np.cumsum(lengths) - lengths
+    positions = np.arange(len(codes))
+    denied = (codes & REASON_BITS) > LAST_PERMIT
+    decisive = np.minimum.reduceat(np.where(denied, positions, len(codes)), firsts)
+    decisive = np.where(decisive == len(codes), firsts, decisive)
+    return (
+        codes[decisive],
+        np.maximum.reduceat(start, firsts),
+        np.minimum.reduceat(end, firsts),
+    )
