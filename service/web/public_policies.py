@@ -120,7 +120,8 @@ async def _names(session: ReadSession) -> Names:
 async def _answer(request: Request, page: PageContext, language: Language) -> Response:
     """Answer a page that is the same for everybody: caches may keep it, and ask if it changed."""
     frame = await framed(request, area="policies")
-    response = web_of(request).templates.response(page, language, frame)
+    # Long texts in many versions make long pages; nobody else shall wait for them.
+    response = await asyncio.to_thread(web_of(request).templates.response, page, language, frame)
     tag = f'W/"{sha256(bytes(response.body)).hexdigest()[:32]}"'
     chosen = PARAMETER in request.query_params  # then the answer may set a cookie
     response.headers["ETag"] = tag

@@ -114,6 +114,18 @@ async def test_a_bounce_starts_nothing(story: Story) -> None:
     assert (await window(story))["opens_at"] == await recorded_at(story, told["revision"])
 
 
+async def test_every_way_that_an_artist_was_tried_by_comes_back_apart(story: Story) -> None:
+    """A second bounce by another channel is news: only with it is there no way left."""
+    await announced(story)
+    first = await story.deliver(NOTICE, "ana", outcome="bounced", channel="webhook")
+    second = await story.deliver(NOTICE, "ana", outcome="bounced", channel="email")
+    again = await story.deliver(NOTICE, "ana", outcome="bounced", channel="webhook")
+    assert [one["bounced"] for one in (first, second, again)] == [1, 1, 0]
+    assert again["already_known"] == 1
+    found = await story.door.done("GET", f"/v1/notices/{NOTICE}", by=AUDITOR)
+    assert found["bounced"] == 1
+
+
 async def test_a_bounce_after_a_delivery_stops_nothing(story: Story) -> None:
     """It arrived once: a later failure of some other message does not undo that."""
     await announced(story)

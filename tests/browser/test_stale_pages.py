@@ -1,7 +1,9 @@
 """A page that was opened earlier: its yes is asked for again, its no is taken."""
 
+import asyncio
+
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser.looking import visitor
 from tests.browser.signing_in import sign_in, visit
@@ -42,6 +44,29 @@ async def test_a_yes_to_words_that_have_changed_is_not_recorded(
         await expect(page.locator("#announcement")).to_contain_text("Recorded: yes to")
     assert [one["answer"] for one in sounds.said("ana")] == ["opt_in"]
     assert sounds.check(MUSIC, "song") == (True, "opted_in")
+
+
+async def test_a_no_does_not_wait_for_a_yes_that_is_on_its_way(
+    browser: Browser, sounds: Sounds
+) -> None:
+    """Whoever presses the wrong button and then the right one has said no."""
+    on_its_way = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        if "answer=opt_in" in (route.request.post_data or ""):
+            on_its_way.set()
+        else:
+            await route.continue_()
+
+    sounds.register("ana")
+    async with visitor(browser) as page:
+        await sign_in(page, sounds, "ana")
+        await page.route("**/say", hold)
+        await page.get_by_role("button", name="Yes to Models that make music", exact=True).click()
+        await on_its_way.wait()
+        await page.get_by_role("button", name="No to Models that make music", exact=True).click()
+        await expect(page.locator("#announcement")).to_contain_text("Recorded: no to")
+    assert [one["answer"] for one in sounds.said("ana")] == ["opt_out"]
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with scripts", "without scripts"])

@@ -31,3 +31,14 @@ document.addEventListener("htmx:afterSettle", (event) => {
   next.tabIndex = -1;
   next.focus({ preventScroll: true });
 });
+
+// A no does not wait for what was pressed before it on the same form, and is not dropped for it. A
+// yes that comes after it all the same is refused: it was given on a page that is old by then.
+document.addEventListener(
+  "click",
+  (event) => {
+    const pressed = event.target.closest?.('button[name="answer"][value="opt_out"]');
+    pressed?.form?.dispatchEvent(new Event("htmx:abort", { bubbles: true }));
+  },
+  true,
+);
