@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/artists", tags=["notices"], route_class=TokenFirs
 async def acknowledge_it(
     artist: IdInPath, notice: NoticeInPath, caller: Speaks, writing: WithoutBody
 ) -> Json:
-    """Say that the artist, or whoever acts for them, has this notice before them.
+    """Say that the artist, or whoever may say yes for them, has this notice before them.
 
     It is a delivery like any other: the first one opens the artist's window.
     """

@@ -11,19 +11,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import func, select
-from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlmodel import col
+from sqlalchemy import ARRAY, Text, bindparam, text
 
 from service.catalog.artists import refuse_repeated, subjects_of
 from service.db.engine import ReadSession, WriteSession
-from service.db.instants import InstantType
 from service.db.tables import Contact
 from service.domain.refusal import Refusal, Refused
 from service.notices.channels.email_address import EmailAddress
 
 _READ_AT_ONCE: Final = 250
 """Addresses read between two pauses, so that checks in the same process go on meanwhile."""
+
+# In order, so that two requests about the same artists never wait for each other in a ring.
+_KEEP: Final = text("""
+INSERT INTO private.contacts AS known (subject, email, locale, updated_at)
+SELECT subject, email, locale, clock_timestamp()
+FROM unnest(:subjects, :emails, :locales) AS given (subject, email, locale)
+ORDER BY subject
+ON CONFLICT (subject) DO UPDATE
+SET email = excluded.email, locale = excluded.locale, updated_at = excluded.updated_at
+WHERE (known.email, known.locale) IS DISTINCT FROM (excluded.email, excluded.locale)
+""").bindparams(*(bindparam(name, type_=ARRAY(Text)) for name in ("subjects", "emails", "locales")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +61,16 @@ async def put_contacts(session: WriteSession, rows: Sequence[ContactRow]) -> int
         refusals += _refuse(n, row, subjects)
     if refusals:
         raise Refused(refusals)
-    put = upsert(Contact)
-    given = put.excluded
-    changed = put.on_conflict_do_update(
-        index_elements=["subject"],
-        set_={"email": given.email, "locale": given.locale, "updated_at": given.updated_at},
-        where=col(Contact.email).is_distinct_from(given.email)
-        | col(Contact.locale).is_distinct_from(given.locale),
-    ).returning(col(Contact.subject))
-    now = await session.scalar(select(func.clock_timestamp(type_=InstantType())))
-    # In order, so that two requests about the same artists never wait for each other in a ring.
-    values = sorted(
-        (
-            {
-                "subject": subjects[row.artist_id],
-                "email": row.email,
-                "locale": row.locale,
-                "updated_at": now,
-            }
-            for row in rows
-        ),
-        key=lambda value: str(value["subject"]),
+    kept = await session.execute(
+        _KEEP,
+        {
+            "subjects": [subjects[row.artist_id] for row in rows],
+            "emails": [row.email for row in rows],
+            "locales": [row.locale for row in rows],
+        },
     )
-    return len((await session.execute(changed, values)).all())
+    changed: int = kept.rowcount  # type: ignore[attr-defined]  # of a cursor, which this is
+    return changed
 
 
 def _refuse(n: int, row: ContactRow, subjects: dict[str, str]) -> list[Refusal]:

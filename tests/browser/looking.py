@@ -64,7 +64,15 @@ async def visitor(
         await context.close()
 
 
-_REFUSED: Final = ("Failed to load resource", "Response Status Error Code 4")
+_HARMLESS: Final = (
+    # A refused form answers 4xx, which browser and htmx repeat.
+    "Failed to load resource",
+    "Response Status Error Code 4",
+    # A no has taken the place of a yes that was on its way.
+    "htmx:sendAbort",
+    "htmx:afterRequest",
+)
+"""What the console says that is no fault of the page."""
 
 
 async def _watch(context: BrowserContext, noticed: list[str]) -> None:
@@ -73,8 +81,7 @@ async def _watch(context: BrowserContext, noticed: list[str]) -> None:
             noticed.append(f"asked somebody else: {request.url}")
 
     def said(message: Any) -> None:
-        # A refused form answers 4xx, which browser and htmx repeat; that is no fault of the page.
-        if message.type == "error" and not message.text.startswith(_REFUSED):
+        if message.type == "error" and not message.text.startswith(_HARMLESS):
             noticed.append(f"console: {message.text}")
 
     context.on("request", requested)

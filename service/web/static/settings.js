@@ -38,7 +38,7 @@ document.addEventListener(
   "click",
   (event) => {
     const pressed = event.target.closest?.('button[name="answer"][value="opt_out"]');
-    pressed?.form?.dispatchEvent(new Event("htmx:abort", { bubbles: true }));
+    if (pressed?.form) htmx.trigger(pressed.form, "htmx:abort");
   },
   true,
 );
