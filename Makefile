@@ -71,7 +71,7 @@ browser: ## install the browser that the tests of the pages drive, where there i
 
 # --- running ----------------------------------------------------------------------------------------------------------
 
-.PHONY: demo serve bench
+.PHONY: demo serve bench bench-notices
 demo: $(RUN_STAMP) ## play the main story against a fresh service; CATALOG=DIR uses a real catalogue
 	@$(BIN)/fermata demo $(if $(CATALOG),--catalog '$(CATALOG)')
 
@@ -81,6 +81,9 @@ serve: $(RUN_STAMP) ## keep the service up on embedded PostgreSQL, or on DATABAS
 
 bench: $(RUN_STAMP) ## measure strong checks per second
 	@$(BIN)/python bench/checks.py $(ARGS)
+
+bench-notices: $(RUN_STAMP) ## measure telling a million artists, and what waits meanwhile
+	@$(BIN)/python bench/notices.py $(ARGS)
 
 # --- testing ----------------------------------------------------------------------------------------------------------
 

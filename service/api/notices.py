@@ -24,7 +24,13 @@ from service.domain import uses
 from service.domain.instant import parse_instant
 from service.ledger.events import Json
 from service.notices import cursor
-from service.notices.deliveries import DeliveryRow, Reports, prepare_deliveries
+from service.notices.deliveries import (
+    DeliveryRow,
+    Reports,
+    divide_deliveries,
+    prepare_deliveries,
+    sum_up,
+)
 from service.notices.messages import return_path_of
 from service.notices.progress import (
     Looking,
@@ -119,14 +125,18 @@ async def confirm(
     """Confirm deliveries and report bounces, up to 10,000 at once.
 
     A window starts when its first confirmed delivery is recorded here, whatever `reported_at` says.
+    Many are recorded in parts; if a request breaks off between two, repeat it and the rest is done.
     """
     rows: list[DeliveryRow] = []
     for first in range(0, len(body.deliveries), _READ_AT_ONCE):
         rows += map(_report, body.deliveries[first : first + _READ_AT_ONCE])
         await asyncio.sleep(0)
     reports = Reports(notice, rows, return_path_of(services.settings))
-    write = await prepare_deliveries(services.database, reports)
-    return await writing.submit(caller, write, rows=len(rows))
+    answers = []
+    for number, part in enumerate(await divide_deliveries(services.database, reports)):
+        write = await prepare_deliveries(services.database, part)
+        answers.append(await writing.submit(caller, write, rows=len(part.rows), part=number))
+    return sum_up(answers)
 
 
 def _report(one: DeliveryIn) -> DeliveryRow:

@@ -52,23 +52,28 @@ class Writing:
         self._appender = services.appender
         self._key = key
 
-    async def submit(self, principal: Principal, write: Write, *, rows: int = 1) -> Json:
+    async def submit(
+        self, principal: Principal, write: Write, *, rows: int = 1, part: int = 0
+    ) -> Json:
         """Return the write's answer once it is durable. Raises what `Appender.submit` does.
 
-        `rows` is how many rows it has, for many have to let others pass.
+        `rows` is how many rows it has, for many have to let others pass. `part` counts the writes
+        of one request, each of which is done once under its key.
         """
-        claim, large = await self._claim(principal), rows > MOST_BESIDE_OTHERS
+        claim, large = await self._claim(principal, part), rows > MOST_BESIDE_OTHERS
         answered = await self._appender.submit(write, claim, large=large)
         if answered.replayed:
             self._response.headers["Idempotency-Replayed"] = "true"
         return answered.body
 
-    async def _claim(self, principal: Principal) -> IdempotencyClaim | None:
+    async def _claim(self, principal: Principal, part: int) -> IdempotencyClaim | None:
         if self._key is None:
             return None
         asked = f"{self._request.method} {self._request.url.path}?{self._request.url.query}\n"
         digest = sha256(asked.encode() + await self._request.body()).digest()
-        return IdempotencyClaim(client_of(principal), self._key, digest)
+        # No header can hold this separator, so no key of anybody's is a part of another.
+        key = f"{self._key}\x1f{part}" if part else self._key
+        return IdempotencyClaim(client_of(principal), key, digest)
 
 
 class BodilessWriting(Writing):

@@ -308,7 +308,8 @@ class Bounce(Table, table=True):
 class Contact(Table, table=True):
     """Where an artist can be reached outside the service, as the platform says.
 
-    It is no event, for it changes no answer. Erasing the artist deletes it.
+    It is no event, for it changes no answer. Erasing the artist deletes it. `updated_at` is when
+    its address was said, whatever else has changed since.
     """
 
     __tablename__ = "contacts"

@@ -5,7 +5,8 @@
 - `charge(session, channel, until)`: when the channel is free again, for all workers;
 - `keep_lease(session, batch, now)`: while the call takes its time;
 - `settle(session, batch, results, …)`: what became of each, once;
-- `close_channel(session, …)`: the receiver wants no more.
+- `close_channel(session, …)`: the receiver wants no more;
+- `take_up_again(session, channel, now)`: a person has acted, so what was given up is due again.
 
 A batch's members and their order never change, so that a worker that takes it up after another
 was killed sends what that one sent, under the same message id. The lease says who sends; the fence
@@ -45,7 +46,7 @@ class SendState(StrEnum):
     BOUNCED = "bounced"
     """It cannot arrive; the ledger has it too."""
     FAILED = "failed"
-    """It was tried as often as the schedule says, and given up."""
+    """It was tried as often as the schedule says, and given up until a person acts."""
     NOT_NEEDED = "not_needed"
     """When its turn came there was nothing left to tell."""
 
@@ -155,6 +156,28 @@ async def close_channel(
         .where(col(SendChannel.channel) == channel.value, col(SendChannel.closed_at).is_(None))
         .values(closed_at=now, closed_reason=plain(reason))
     )
+
+
+# The batches are locked before their members, as whoever settles does.
+_TAKE_UP_AGAIN: Final = text("""
+WITH given_up AS (
+    SELECT b.batch_id
+    FROM send_batches AS b JOIN announcements AS a USING (notice_id)
+    WHERE b.channel = :channel AND b.due_at IS NULL AND (a.ended_at IS NULL OR b.reminder > 0)
+        AND EXISTS (SELECT FROM sends AS s WHERE s.batch_id = b.batch_id AND s.state = 'failed')
+    FOR UPDATE OF b
+), waiting AS (
+    UPDATE sends AS s SET state = 'waiting', settled_at = NULL
+    FROM given_up WHERE s.batch_id = given_up.batch_id AND s.state = 'failed'
+)
+UPDATE send_batches AS b SET tries = 0, due_at = :now, leased_until = NULL
+FROM given_up WHERE b.batch_id = given_up.batch_id
+""").bindparams(bindparam("now", type_=InstantType()))
+
+
+async def take_up_again(session: WriteSession, channel: ChannelName, now: Instant) -> None:
+    """Let what was given up on a channel be tried anew: the same batches, members and ids."""
+    await session.execute(_TAKE_UP_AGAIN, {"channel": channel.value, "now": now})
 
 
 async def mend(session: WriteSession, now: Instant) -> None:

@@ -3,7 +3,8 @@
 - `put_contacts(session, rows)` keeps up to 10,000 at once, in a session of `Database.keep`;
 - `read_contact(session, subject)` is None where the platform has said nothing.
 
-Contacts are no events, for they change no answer. Erasing an artist deletes theirs.
+`updated_at` is when the address was said, for what came back from another is sent anew. Contacts
+are no events, for they change no answer. Erasing an artist deletes theirs.
 """
 
 import asyncio
@@ -29,7 +30,11 @@ SELECT subject, email, locale, clock_timestamp()
 FROM unnest(:subjects, :emails, :locales) AS given (subject, email, locale)
 ORDER BY subject
 ON CONFLICT (subject) DO UPDATE
-SET email = excluded.email, locale = excluded.locale, updated_at = excluded.updated_at
+SET email = excluded.email, locale = excluded.locale,
+    updated_at = CASE
+        WHEN known.email IS DISTINCT FROM excluded.email THEN excluded.updated_at
+        ELSE known.updated_at
+    END
 WHERE (known.email, known.locale) IS DISTINCT FROM (excluded.email, excluded.locale)
 """).bindparams(*(bindparam(name, type_=ARRAY(Text)) for name in ("subjects", "emails", "locales")))
 

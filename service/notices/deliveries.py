@@ -1,12 +1,13 @@
 """Confirming in bulk what became of a notice. Only a first confirmed delivery starts a window.
 
 What needs no lock is done before the ledger's head is locked, and held against what has happened
-meanwhile: ten thousand reports keep nobody from opting out for longer than 100 ms.
+meanwhile; and many reports are recorded a part at a time, an event each, so that they keep nobody
+from opting out for longer than a moment.
 """
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import itemgetter
 from typing import Final
@@ -31,8 +32,14 @@ from service.notices.messages import message_named, told_by
 IN_APP: Final = "in_app"
 """The channel of a notice that was read, and acknowledged, on a settings page."""
 
-_OUTDATES: Final = frozenset({Kind.NOTICE_DELIVERED, Kind.ARTIST_ERASED})
-"""What can happen between preparing reports and recording them that changes what they mean."""
+PART: Final = 2_000
+"""Reports recorded in one event: opt-outs come between one part and the next."""
+
+_CHANGES_WHOM: Final = frozenset({Kind.ARTIST_ERASED})
+"""What can happen between preparing reports and recording them that changes whom they mean."""
+
+_MAKES_KNOWN: Final = frozenset({Kind.NOTICE_DELIVERED})
+"""What can happen between the two after which fewer of them are news."""
 
 
 class Outcome(StrEnum):
@@ -59,11 +66,22 @@ class DeliveryRow:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """Reports about one notice. `return_path` reads bounce addresses, where they are used."""
+    """Reports about one notice. `return_path` reads bounce addresses, where they are used.
+
+    `first` is the number that the first row has for whoever sent it.
+    """
 
     notice_id: str
     rows: Sequence[DeliveryRow]
     return_path: ReturnPath | None = None
+    first: int = 0
+
+    def parts(self) -> "list[Reports]":
+        """Return the same reports, a part at a time."""
+        return [
+            replace(self, rows=self.rows[start : start + PART], first=start)
+            for start in range(0, len(self.rows), PART)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,27 @@ async def require_notice(session: ReadSession, notice_id: str) -> Notice:
             "notice", "unknown_notice", "no notice of this id was announced", RefusalKind.UNKNOWN
         )
     return notice
+
+
+async def divide_deliveries(database: Database, reports: Reports) -> list[Reports]:
+    """Return the parts to record one after the other; the whole where any of it will be refused.
+
+    So reports that are refused leave no trace, whichever row it is for.
+    """
+    if len(reports.rows) > PART:
+        async with database.read() as session:
+            try:
+                await require_notice(session, reports.notice_id)
+                refuse_repeated("deliveries", await _subjects(session, reports))
+            except Refused:
+                return [reports]
+    return reports.parts()
+
+
+def sum_up(answers: Sequence[Json]) -> Json:
+    """Return the answer to a whole whose parts were answered so."""
+    counted = ("delivered", "bounced", "already_known")
+    return {**answers[-1], **{name: sum(one[name] for one in answers) for name in counted}}
 
 
 async def prepare_deliveries(database: Database, reports: Reports) -> Write:
@@ -118,9 +157,11 @@ def record_deliveries(
 
 def _recording(reports: Reports, prepared: Plan | None) -> Write:
     async def write(transaction: Transaction) -> Json:
-        plan = prepared
-        if plan is None or await transaction.happened_since(plan.revision, _OUTDATES):
-            plan = await _plan(transaction.session, reports, transaction.revision)
+        plan, session = prepared, transaction.session
+        if plan is None or await transaction.happened_since(plan.revision, _CHANGES_WHOM):
+            plan = await _plan(session, reports, transaction.revision)
+        elif await transaction.happened_since(plan.revision, _MAKES_KNOWN):
+            plan = await _still_news(session, plan)
         if plan.event_rows:
             await _record(transaction, plan)
         return {
@@ -164,6 +205,25 @@ async def _plan(session: ReadSession, reports: Reports, revision: int) -> Plan:
     )
 
 
+async def _still_news(session: ReadSession, plan: Plan) -> Plan:
+    """Return the plan without what others have reported since: that alone can have changed."""
+    bounced_subjects = [subject for subject, _ in plan.bounced]
+    subjects = [*(subject for subject, _ in plan.delivered), *bounced_subjects]
+    told = await _delivered_to(session, plan.notice.notice_id, subjects)
+    returned = await _bounced_from(session, plan.notice.notice_id, bounced_subjects)
+    if not told and not returned:
+        return plan
+    delivered = [one for one in plan.delivered if one[0] not in told]
+    bounced = [
+        (subject, row)
+        for subject, row in plan.bounced
+        if subject not in told and (subject, row.channel) not in returned
+    ]
+    left = {subject for subject, _ in (*delivered, *bounced)}
+    event_rows = [row for row in plan.event_rows if row["subject"] in left]
+    return replace(plan, delivered=delivered, bounced=bounced, event_rows=event_rows)
+
+
 def _those(
     fresh: Sequence[tuple[str, DeliveryRow]], outcome: Outcome
 ) -> list[tuple[str, DeliveryRow]]:
@@ -195,7 +255,7 @@ async def _subjects(session: ReadSession, reports: Reports) -> list[str]:
     named = {message for message in messages if message is not None}
     told = await told_by(session, reports.notice_id, named) if named else {}
     found = [
-        _subject(n, row, artists, told.get(message or "", ()))
+        _subject(reports.first + n, row, artists, told.get(message or "", ()))
         for n, (row, message) in enumerate(zip(reports.rows, messages, strict=True))
     ]
     refusals = [one for one in found if isinstance(one, Refusal)]

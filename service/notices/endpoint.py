@@ -19,6 +19,7 @@ from service.db.tables import SendChannel, WebhookEndpointRow
 from service.domain.instant import Instant
 from service.domain.refusal import RefusalKind, refuse
 from service.ledger.vault import RandomBytes
+from service.notices.batches import take_up_again
 from service.notices.channels.safe_address import (
     AddressRules,
     Resolve,
@@ -31,6 +32,7 @@ from service.notices.channels.safe_post import SafePoster
 from service.notices.channels.webhook import WebhookEndpoint
 from service.notices.channels.webhook_challenge import prove_control
 from service.notices.endpoint_keys import EndpointKeys, KeysUnreadable
+from service.notices.reach import ChannelName
 from service.settings import Settings
 
 CHANNEL: Final = "webhook"
@@ -143,11 +145,12 @@ async def put_endpoint(session: WriteSession, url: str, keeper: Keeper) -> Regis
     """Make this the endpoint. To be called with a URL that `refuse_unsafe` has let pass.
 
     Another URL means another receiver: it gets keys of its own, shown in this answer alone, and has
-    to prove itself. The same URL again changes nothing, but that a closed endpoint is tried again.
+    to prove itself. The same URL again changes nothing, but that a closed endpoint is tried again,
+    and so is what was given up.
     """
     await _alone(session)
     known = await _readable(session, keeper.key)
-    await _reopen(session)
+    await _go_on(session, keeper.now)
     if known is not None and known.url == url:
         return replace(known, closed_at=None, closed_reason=None)
     keys = EndpointKeys.make(keeper.random_bytes)
@@ -219,7 +222,7 @@ async def challenge_endpoint(
                 RefusalKind.CONFLICT,
             )
         await session.execute(update(WebhookEndpointRow).values(proven_at=keeper.now))
-        await _reopen(session)
+        await _go_on(session, keeper.now)
         return replace(known, proven_at=keeper.now, closed_at=None, closed_reason=None), None
 
 
@@ -237,6 +240,12 @@ async def _readable(session: ReadSession, key: bytes) -> Registered | None:
         return await read_endpoint(session, key)
     except KeysUnreadable:
         return None
+
+
+async def _go_on(session: WriteSession, now: Instant) -> None:
+    """Try again whatever waits for a person to act."""
+    await _reopen(session)
+    await take_up_again(session, ChannelName.WEBHOOK, now)
 
 
 async def _reopen(session: WriteSession) -> None:

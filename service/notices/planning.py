@@ -32,16 +32,30 @@ class Plan:
 # The batches of one statement get their numbers in one go, and members are dealt out in order.
 # OFFSET 0 keeps the planner from making joins of the look-ups: it thinks that a list has ten
 # members, and of new tables it knows nothing, so it would compare everybody with everybody.
-_MEMBERS: Final = """
+# A letter that came back, or was given up, says nothing of an address that was said after it.
+_STANDS: Final = """
+    s.state <> 'not_needed' AND NOT (
+        s.channel = 'email' AND s.reminder = 0 AND s.settled_at IS NOT NULL
+        AND (s.state IN ('bounced', 'failed') OR EXISTS (
+            SELECT FROM bounces AS b
+            WHERE b.notice_id = s.notice_id AND b.subject = s.subject AND b.channel = 'email'
+        ))
+        AND EXISTS (
+            SELECT FROM private.contacts AS c
+            WHERE c.subject = s.subject AND c.updated_at > s.settled_at AND c.updated_at <= :now
+        )
+    )
+"""
+_MEMBERS: Final = f"""
 WITH chosen AS (
     SELECT m.subject, row_number() OVER (ORDER BY m.place) - 1 AS place
     FROM unnest(:subjects) WITH ORDINALITY AS m (subject, place)
     WHERE NOT EXISTS (
         SELECT FROM sends AS s WHERE s.notice_id = :notice AND s.subject = m.subject
-            AND s.channel = :channel AND s.reminder = :reminder AND s.state <> 'not_needed'
+            AND s.channel = :channel AND s.reminder = :reminder AND {_STANDS}
         OFFSET 0
     )
-"""
+"""  # noqa: S608 - constants of this file
 _TOLD: Final = """
     AND NOT EXISTS (
         SELECT FROM deliveries AS d WHERE d.notice_id = :notice AND d.subject = m.subject
@@ -72,7 +86,7 @@ ORDER BY place
 ON CONFLICT (notice_id, subject, channel, reminder) DO UPDATE
 SET batch_id = excluded.batch_id, position = excluded.position, state = 'waiting',
     reason = NULL, settled_at = NULL
-WHERE sends.state = 'not_needed'
+WHERE sends.state <> 'waiting'
 """
 
 
@@ -81,6 +95,7 @@ def _making(*conditions: str) -> TextClause:
         bindparam("subjects", type_=ARRAY(Text)),
         bindparam("occurred_at", type_=InstantType()),
         bindparam("due_at", type_=InstantType()),
+        bindparam("now", type_=InstantType()),
     )
 
 
@@ -100,7 +115,8 @@ async def make_batches(
 
     Whoever has a send of this kind already gets no other, nor does anybody who has been delivered
     the notice, but for its reminders. One that was not needed when its turn came, for want of an
-    address perhaps, is made again. Reminders go before notices. The caller
+    address perhaps, is made again; so is a letter that came back or was given up, once another
+    address has been said. Reminders go before notices. The caller
     holds the notice's announcement (`alone_with`).
     """
     if not subjects:
@@ -116,6 +132,7 @@ async def make_batches(
             "occurred_at": plan.occurred_at,
             # A mailing to a million takes days; a window would close before its reminder's turn.
             "due_at": now - FURTHEST if plan.reminder else now,
+            "now": now,
         },
     )
     count: int = made.rowcount  # type: ignore[attr-defined]  # of a cursor, which this is
@@ -143,7 +160,7 @@ async def in_audience(session: ReadSession, notice_id: str, subjects: Sequence[s
     return list(await session.scalar(_OF_AUDIENCE, given))
 
 
-_WITHOUT: Final = text("""
+_WITHOUT: Final = text(f"""
 WITH page AS (
     SELECT subject FROM audience
     WHERE notice_id = :notice AND subject > :after ORDER BY subject LIMIT :most
@@ -153,16 +170,18 @@ SELECT
     ARRAY(
         SELECT subject FROM page WHERE NOT EXISTS (
             SELECT FROM sends AS s WHERE s.notice_id = :notice AND s.subject = page.subject
-                AND s.channel = :channel AND s.reminder = 0 AND s.state <> 'not_needed'
+                AND s.channel = :channel AND s.reminder = 0 AND {_STANDS}
             OFFSET 0
         )
         ORDER BY subject
     )
-""").bindparams(bindparam("after", type_=Text()))
+""").bindparams(  # noqa: S608 - constants of this file
+    bindparam("after", type_=Text()), bindparam("now", type_=InstantType())
+)
 
 
 async def without_send(
-    session: ReadSession, notice_id: str, channel: ChannelName, after: str, most: int
+    session: ReadSession, plan: Plan, after: str, most: int, now: Instant
 ) -> tuple[str | None, list[str]]:
     """Look at the next `most` of an audience, and return the last and those with no send by this.
 
@@ -171,7 +190,13 @@ async def without_send(
     last, subjects = (
         await session.execute(
             _WITHOUT,
-            {"notice": notice_id, "channel": channel.value, "after": after, "most": most},
+            {
+                "notice": plan.notice_id,
+                "channel": plan.channel.value,
+                "after": after,
+                "most": most,
+                "now": now,
+            },
         )
     ).one()
     return last, list(subjects)

@@ -1,8 +1,9 @@
 """How many windows of a notice run, have closed and bound, or decide nothing any more (R6, R7).
 
-A window is *overtaken* where a higher version governs before it has closed: a version withdrawn
-meanwhile, or one that was confirmed late. Windows that relate alike to all that was published and
-delivered are judged by one of them, so a million cost no more than the kinds there are.
+A window is *overtaken* where it decides nothing: a higher version governs before it has closed
+(this one was withdrawn meanwhile, or confirmed late), or the artist was bound without it, by going
+on under the same terms. Windows that relate alike to all that was published and delivered are
+judged by one of them, so a million cost no more than the kinds there are.
 """
 
 from collections import Counter
@@ -18,7 +19,9 @@ from service.db.instants import InstantType
 from service.domain.binding import window_matters
 from service.domain.instant import Instant
 from service.domain.policy import PolicyVersion
-from service.notices.audience import deliveries_of, still_there
+from service.notices.audience import deliveries_of, everybody_waits, still_there
+
+_EVER: Final[Instant] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,11 @@ class Windows:
 
 _TOTALS: Final = text("""
 SELECT count(*), count(*) FILTER (WHERE closes_at > :now),
-    count(*) FILTER (WHERE closes_at >= :overtaking)
+    count(*) FILTER (WHERE closes_at >= :doubtful_from)
 FROM deliveries WHERE notice_id = :notice
-""").bindparams(bindparam("now", type_=InstantType()), bindparam("overtaking", type_=InstantType()))
+""").bindparams(
+    bindparam("now", type_=InstantType()), bindparam("doubtful_from", type_=InstantType())
+)
 
 
 async def count_windows(
@@ -46,15 +51,17 @@ async def count_windows(
     now: Instant,
 ) -> Windows:
     """Count the windows of a version that waits for them."""
-    later = [v.published_at for v in versions[number:] if not v.editorial]
-    overtaking = later[0] if later else None
+    later = next((v.published_at for v in versions[number:] if not v.editorial), None)
+    # Where nobody can be bound without a window, all that close before a later version comes bind.
+    doubtful_from = later if everybody_waits(versions, number) else _EVER
     delivered, still_open, doubtful = (
-        await session.execute(_TOTALS, {"notice": notice_id, "now": now, "overtaking": overtaking})
+        await session.execute(
+            _TOTALS, {"notice": notice_id, "now": now, "doubtful_from": doubtful_from}
+        )
     ).one()
-    if overtaking is None or not doubtful:
+    if doubtful_from is None or not doubtful:
         return Windows(delivered, still_open, delivered - still_open, 0)
-    judged = await _judge(session, notice_id, versions, number, (overtaking, now))
-    # Whatever closed before a later version was published has bound.
+    judged = await _judge(session, notice_id, versions, number, (doubtful_from, now))
     certain = delivered - doubtful
     return Windows(
         delivered,
@@ -71,7 +78,7 @@ async def _judge(
     number: int,
     since: tuple[Instant, Instant],
 ) -> Counter[str]:
-    overtaking, now = since
+    doubtful_from, now = since
     use = versions[0].use
     others = await session.execute(_OTHERS, {"use": use, "version": number})
     kinds = (
@@ -80,7 +87,7 @@ async def _judge(
             {
                 "notice": notice_id,
                 "now": now,
-                "overtaking": overtaking,
+                "doubtful_from": doubtful_from,
                 "published": [version.published_at for version in versions],
             },
         )
@@ -139,11 +146,11 @@ def _kinds(others: Sequence[str]) -> TextClause:
     return text(
         f"SELECT {keys[0]} AS running, min(d.subject) AS example, count(*) AS artists"  # noqa: S608
         f" FROM deliveries AS d JOIN artists AS r ON r.subject = d.subject{joined}"
-        " WHERE d.notice_id = :notice AND d.closes_at >= :overtaking"
+        " WHERE d.notice_id = :notice AND d.closes_at >= :doubtful_from"
         f" GROUP BY {', '.join(keys)}"
     ).bindparams(
         bindparam("now", type_=InstantType()),
-        bindparam("overtaking", type_=InstantType()),
+        bindparam("doubtful_from", type_=InstantType()),
         bindparam("published", type_=ARRAY(InstantType)),
         **{f"other{n}": notice_id for n, notice_id in enumerate(others)},
     )

@@ -240,7 +240,7 @@ class Worker:
         async with self._database.keep() as session:
             if await alone_with(session, plan.notice_id) is None:
                 return after
-            last, subjects = await without_send(session, plan.notice_id, plan.channel, after, PAGE)
+            last, subjects = await without_send(session, plan, after, PAGE, now)
             _tell(plan, await make_batches(session, plan, subjects, now))
         return last
 

@@ -7,7 +7,7 @@ for each, and records it when that is confirmed: for all of them, or for none.
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from sqlalchemy import select
 from sqlmodel import col
@@ -32,6 +32,7 @@ from service.web.context import SETTINGS, actor_of, posted, signed_in, web_of
 from service.web.csrf import Form
 from service.web.framing import framed
 from service.web.i18n import Language
+from service.web.outcome import address_of, outcome_of
 from service.web.session import Session
 from service.web.settings_contexts import (
     NobodyPage,
@@ -88,14 +89,14 @@ async def preview(request: Request) -> Response:
     session, form = await posted(request)
     language, artists = language_for(request), tuple(form.all("artist"))
     if not artists or len(artists) > MOST_ARTISTS:
-        return _back(note="nobody_chosen")
+        return _back(session, note="nobody_chosen")
     async with web_of(request).database.read() as reading:
         latest, names = await latest_versions(reading), await _names(reading)
     try:
         statement = _statement(request, form, latest)
         found = await preview_for_many(_desk(request), artists, statement, actor_of(session))
     except Refused as refused:
-        return _back(note=_note(refused))
+        return _back(session, note=_note(refused))
     use = statement.scope.use
     not_reached = {one for row in found.artists for one in row.effect.not_reached}
     lines = tuple(map(_preview_line, found.artists))
@@ -118,7 +119,7 @@ async def speak_for_many(request: Request) -> Response:
     session, form = await posted(request, takes_old_no=True)
     artists = list(form.all("artist"))
     if not artists or len(artists) > MOST_ARTISTS:
-        return _back(note="nobody_chosen")
+        return _back(session, note="nobody_chosen")
     try:
         statement = _statement(request, form)
         seen = seen_in(form.get("etag"))
@@ -126,12 +127,13 @@ async def speak_for_many(request: Request) -> Response:
             record_for_many(artists, statement, actor_of(session), seen)
         )
     except Refused as refused:
-        return _back(note=_note(refused))
-    return _back(recorded=len(artists))
+        return _back(session, note=_note(refused))
+    return _back(session, recorded=len(artists))
 
 
 async def _roster(request: Request, session: Session) -> Response:
     language, query = language_for(request), request.query_params
+    outcome = outcome_of(session, request)
     searched = searched_for(request)
     found = await roster_of(
         _desk(request),
@@ -143,13 +145,13 @@ async def _roster(request: Request, session: Session) -> Response:
     async with web_of(request).database.read() as reading:
         latest, names = await latest_versions(reading), await _names(reading)
     now = web_of(request).clock.now()
-    recorded = query.get("recorded", "")[:_LONGEST_COUNT]
+    recorded = outcome.get("recorded", "")[:_LONGEST_COUNT]
     page = RosterPage(
         rows=tuple(_line(row, now) for row in found.rows),
         options=tuple(_options(latest, names, language)),
         query=searched,
         next_after=found.next_after,
-        note=query["note"] if query.get("note") in _NOTES else None,
+        note=outcome["note"] if outcome.get("note") in _NOTES else None,
         recorded=int(recorded) if recorded.isascii() and recorded.isdecimal() else 0,
     )
     return await _answer(request, session, page)
@@ -279,8 +281,8 @@ def _note(refused: Refused) -> str:
     return note
 
 
-def _back(**said: object) -> Response:
-    return RedirectResponse(f"{PATH}?{urlencode(said)}", HTTPStatus.SEE_OTHER.value)
+def _back(session: Session, **said: object) -> Response:
+    return RedirectResponse(f"{PATH}?{address_of(session, said)}", HTTPStatus.SEE_OTHER.value)
 
 
 async def _names(session: ReadSession) -> dict[str, dict[str, str]]:

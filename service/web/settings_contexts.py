@@ -143,6 +143,21 @@ class GroupView:
     cards: tuple[UseCard, ...]
 
 
+class Already(StrEnum):
+    """What has been said about a planned version, as far as silence is concerned.
+
+    `NO`: a no stands on everybody it waits for. `YES_ENDS`: a yes does, which counts as a no by the
+    time that the window closes. `YES_TO_THESE`: a yes to these very terms, for everybody; it counts
+    now. `YES`: some yes, to other terms or not for everybody, so that silence still matters.
+    """
+
+    NOTHING = "nothing"
+    NO = "no"
+    YES_ENDS = "yes_ends"
+    YES_TO_THESE = "yes_to_these"
+    YES = "yes"
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedCard:
     """A version that waits for this artist.
@@ -162,7 +177,7 @@ class PlannedCard:
     closes_at: Instant | None
     days_left: int | None
     hours_left: int | None
-    answered: bool
+    already: Already
     stops_today: bool
     choices: tuple[Choice, ...]
     terms: Terms

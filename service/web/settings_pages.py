@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, unquote
 
 from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
@@ -47,6 +47,7 @@ from service.settings_page.sheet import Effect, Sheet
 from service.web.context import SETTINGS, actor_of, posted, signed_in, web_of
 from service.web.csrf import Form
 from service.web.framing import framed
+from service.web.outcome import address_of, outcome_of
 from service.web.roster_pages import (
     acts_for_somebody,
     roster_or_nobody,
@@ -123,7 +124,7 @@ async def track(request: Request) -> Response:
         place=_place(session, opened),
         name=opened.name or opened.artist,
         title=found.title or content,
-        message=await _message(request, desk, actor, opened, view),
+        message=await _message(outcome_of(session, request), desk, actor, opened, view),
         uses=view.one_track(found),
     )
     return _answer(request, page, frame)
@@ -222,7 +223,7 @@ async def _sheet_page(request: Request, session: Session, artist_id: str) -> Res
         place=_place(session, opened),
         name=opened.name or opened.artist,
         others=await acts_for_somebody(request, session),
-        message=await _message(request, desk, actor, opened, view),
+        message=await _message(outcome_of(session, request), desk, actor, opened, view),
         planned=view.planned(),
         no_ai=view.no_ai(),
         not_reached=view.not_reached(Scope(uses.ROOT)),
@@ -324,15 +325,18 @@ def _told(effect: Effect | None) -> Mapping[str, int]:
 
 
 def _revision(form: Form) -> int:
-    text = form.get("revision") or ""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < _DIGITS else 0
+    return _whole(form.get("revision"))
 
 
 def _number(request: Request, name: str) -> int | None:
     """Return a positive number of the query; None where there is none."""
-    text = request.query_params.get(name, "")
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < _DIGITS else 0
-    return number or None
+    return _whole(request.query_params.get(name)) or None
+
+
+def _whole(text: str | None) -> int:
+    """Return a number as it is written; 0 for anything else."""
+    digits = text or ""
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < _DIGITS else 0
 
 
 def _note(refused: Refused) -> str:
@@ -353,26 +357,24 @@ def _back(request: Request, session: Session, form: Form, **said: object) -> Res
         here = f"{_root(artist_id)}/tracks/{quote(content, safe='')}"
     at = form.get("at") or ""
     if _KEY.fullmatch(at):
-        return RedirectResponse(
-            f"{here}?{urlencode({**said, 'at': at})}#{at}", HTTPStatus.SEE_OTHER
-        )
-    return RedirectResponse(f"{here}?{urlencode(said)}", HTTPStatus.SEE_OTHER)
+        query = address_of(session, {**said, "at": at})
+        return RedirectResponse(f"{here}?{query}#{at}", HTTPStatus.SEE_OTHER)
+    return RedirectResponse(f"{here}?{address_of(session, said)}", HTTPStatus.SEE_OTHER)
 
 
 async def _message(
-    request: Request, desk: Desk, actor: Actor, opened: Sheet, view: View
+    outcome: Mapping[str, str], desk: Desk, actor: Actor, opened: Sheet, view: View
 ) -> Message | None:
-    """Return what the address says was just done, as far as the ledger bears it out."""
-    query = request.query_params
-    note, read, at = query.get("note"), query.get("read"), query.get("at", "")
+    """Return what was just done, as far as the ledger bears it out."""
+    note, read, at = outcome.get("note"), outcome.get("read"), outcome.get("at", "")
     if note in _NOTES:
         return Message(note, at)
     if read is not None:
         waiting = (one.closes_at for one in opened.pending if one.notice == read)
         closes_at = next(waiting, None)
         return None if closes_at is None else Message("read", at, until=closes_at)
-    done = _number(request, "done")
-    if done is None:
+    done = _whole(outcome.get("done"))
+    if not done:
         return None
     newest = await history_page(desk, opened.artist, actor, before=done + 1, limit=1)
     if not newest["consents"] or newest["consents"][0]["revision"] != done:
@@ -380,10 +382,10 @@ async def _message(
     titles = await _titles(desk, opened, actor, [newest["consents"][0]["content"]])
     told = Told(
         at=at,
-        stopped=_number(request, "stopped") or 0,
-        restored=_number(request, "restored") or 0,
-        uses=_number(request, "uses") or 0,
-        undone="undone" in query,
+        stopped=_whole(outcome.get("stopped")),
+        restored=_whole(outcome.get("restored")),
+        uses=_whole(outcome.get("uses")),
+        undone="undone" in outcome,
     )
     return view.message(newest["consents"][0], titles, told)
 

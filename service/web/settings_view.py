@@ -27,6 +27,7 @@ from service.settings_page.sheet import (
 from service.settings_page.tracks import FoundTrack
 from service.web.i18n import Language
 from service.web.settings_contexts import (
+    Already,
     Choice,
     FoundRow,
     GroupView,
@@ -259,7 +260,7 @@ class View:
             closes_at=one.closes_at,
             days_left=days,
             hours_left=hours,
-            answered=one.answered,
+            already=_already(setting, one),
             stops_today=any(
                 today.permitted and today.recipient in one.recipients for today in setting.today
             ),
@@ -378,6 +379,18 @@ def _joined(lines: Iterable[Line]) -> tuple[Line, ...]:
     for line in lines:
         alike.setdefault(replace(line, who=()), []).extend(line.who)
     return tuple(replace(line, who=tuple(who)) for line, who in alike.items())
+
+
+def _already(setting: UseSetting, one: Pending) -> Already:
+    """Return what the artist has said about a planned version (R4)."""
+    waits = [today for today in setting.today if today.recipient in one.recipients]
+    yeses = [today for today in waits if today.reason is Reason.OPTED_IN]
+    if one.answered:
+        return Already.YES_ENDS if yeses else Already.NO
+    if not yeses:
+        return Already.NOTHING
+    to_these = sum((today.version or 0) >= one.version for today in yeses)
+    return Already.YES_TO_THESE if to_these == len(waits) else Already.YES
 
 
 def _asks(setting: UseSetting, recipient: str | None) -> bool:

@@ -54,13 +54,24 @@ _PREFIXES: Final = ("settings", "opt-out", "policies", "static")
 _log = logging.getLogger(__name__)
 
 
+EXPLAINED: Final = (
+    "charter_not_opened",
+    "delegate_may_not_opt_in",
+    "unknown_artist",
+    "unknown_content",
+    "unknown_notice",
+    "unknown_record",
+)
+"""Codes of refusals that the page of trouble has a sentence for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """Says what went wrong and what to do.
 
     `kind` is "signed_out", "foreign_form", "bad_form", "too_large", "not_found", "wrong_method",
     "refused", "not_shown", "unavailable", "unknown_outcome" or "broken"; `reasons` are those of a
-    refusal, in English.
+    refusal that a page can explain, by their codes; for others it says that it was refused.
     """
 
     template: ClassVar[str] = "trouble.html.j2"
@@ -138,7 +149,8 @@ async def _refused(request: Request, error: Exception) -> Response:
     if error.kind is RefusalKind.UNKNOWN and request.method in {"GET", "HEAD"}:
         return _page(request, HTTPStatus.NOT_FOUND, "not_found")
     status = _REFUSED.get(error.kind, HTTPStatus.UNPROCESSABLE_ENTITY)
-    return _page(request, status, "refused", *(one.message for one in error.refusals))
+    codes = dict.fromkeys(one.code for one in error.refusals)  # each once, in order
+    return _page(request, status, "refused", *(code for code in codes if code in EXPLAINED))
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -40,8 +40,8 @@ class Change(StrEnum):
 class Piece:
     """Some words in a row, `words` of them; `text` is empty where they are skipped.
 
-    Words have a space between them, and two line breaks where a paragraph ends; `then` is what
-    stands between this piece and the next.
+    Words have a space between them, a line break where a line ends, as items of lists do, and two
+    where a paragraph ends; `then` is what stands between this piece and the next.
     """
 
     change: Change
@@ -53,7 +53,7 @@ class Piece:
 @dataclass(frozen=True, slots=True)
 class _Word:
     word: str
-    ends_paragraph: bool = field(compare=False)
+    then: str = field(compare=False)
 
 
 _Paragraph = tuple[_Word, ...]
@@ -81,7 +81,7 @@ def word_diff(before: str, after: str) -> tuple[Piece, ...]:
 
 
 def _beside(piece: Piece, following: Piece | None) -> Piece:
-    """Return the piece without the end of its paragraph, where what replaces it has it too."""
+    """Return the piece without the end of its line, where what replaces it has it too."""
     replaced = piece.change is Change.REMOVED and following is not None
     if replaced and following is not None and following.change is Change.ADDED:
         return replace(piece, then=" ") if following.then == piece.then else piece
@@ -89,12 +89,18 @@ def _beside(piece: Piece, following: Piece | None) -> Piece:
 
 
 def _paragraphs(text: str) -> list[_Paragraph]:
-    parts = (part.split() for part in _BETWEEN_PARAGRAPHS.split(text))
-    return [
-        tuple(_Word(word, place == len(words)) for place, word in enumerate(words, start=1))
-        for words in parts
-        if words
-    ]
+    parts = (_paragraph(part) for part in _BETWEEN_PARAGRAPHS.split(text))
+    return [words for words in parts if words]
+
+
+def _paragraph(text: str) -> _Paragraph:
+    """Return its words, each with what stands after it."""
+    lines = [words for line in text.split("\n") if (words := line.split())]
+    return tuple(
+        _Word(word, " " if place < len(words) else "\n\n" if words is lines[-1] else "\n")
+        for words in lines
+        for place, word in enumerate(words, start=1)
+    )
 
 
 def _compared(before: Sequence[_Paragraph], after: Sequence[_Paragraph]) -> Iterator[_Marked]:
@@ -172,9 +178,5 @@ def _pieces(change: Change, words: list[_Word], *, first: bool, last: bool) -> I
 
 
 def _piece(change: Change, words: list[_Word]) -> Piece:
-    text = "".join(word.word + _after(word) for word in words[:-1]) + words[-1].word
-    return Piece(change, text, len(words), _after(words[-1]))
-
-
-def _after(word: _Word) -> str:
-    return "\n\n" if word.ends_paragraph else " "
+    text = "".join(word.word + word.then for word in words[:-1]) + words[-1].word
+    return Piece(change, text, len(words), words[-1].then)

@@ -10,11 +10,15 @@ import pytest
 
 from service.auth.local_issuer import LocalIssuer
 from service.domain.instant import DAY, format_instant, parse_instant
+from service.ledger.append import AppenderDown
+from service.notices import deliveries
+from service.notices.deliveries import PART
 from tests.api.door import connected, open_door
 from tests.api.people import AUDITING_PIPELINE as AUDITING
 from tests.api.people import AUDITOR, PIPELINE, PLATFORM, POLICY_DESK, Caller, person
 from tests.api.refusals import refused
 from tests.api.story import MUSIC, VOICE, Story, draft
+from tests.api.whole_database import changed, everything
 
 NOTICE: Final = f"{MUSIC}:2"
 DELIVERIES: Final = f"/v1/notices/{NOTICE}/deliveries"
@@ -163,7 +167,7 @@ async def test_an_unknown_artist_is_refused_by_row(story: Story) -> None:
 
 
 async def test_ten_thousand_are_confirmed_at_once(story: Story) -> None:
-    """One event, some delivered and some not, and one instant for all."""
+    """Some delivered and some not, recorded a part at a time so that others come between."""
     await announced(story)
     artists = [f"artist {n}" for n in range(10_000)]
     await story.register(*artists)
@@ -178,14 +182,58 @@ async def test_ten_thousand_are_confirmed_at_once(story: Story) -> None:
         "delivered": 5_000,
         "bounced": 5_000,
         "already_known": 0,
-        "revision": revision + 1,
+        "revision": revision + 5,
     }
     again = await story.door.done("POST", DELIVERIES, {"deliveries": rows}, by=PLATFORM)
-    assert (again["already_known"], again["revision"]) == (10_000, revision + 1)
+    assert (again["already_known"], again["revision"]) == (10_000, revision + 5)
     await story.door.advance(MONTH)
     body = {"use": MUSIC, "artists": artists, "shape": "columns"}
     columns = (await story.door.done("POST", "/v1/checks", body, by=PIPELINE))["results"]
     assert columns["permitted"] == [True, False] * 5_000
+
+
+async def test_many_with_one_that_is_refused_leave_no_trace(story: Story) -> None:
+    """A row of the last part keeps those of the first from being recorded, and is named."""
+    await announced(story)
+    artists = [f"artist {n}" for n in range(PART + 1)]
+    await story.register(*artists)
+    rows = [{"artist": artist, "channel": "email"} for artist in [*artists, "nobody", "ana"]]
+    before = await everything(story.door.database_url)
+    response = await story.door.ask(
+        "POST", DELIVERIES, {"deliveries": rows}, by=PLATFORM, key="many"
+    )
+    assert [error["field"] for error in response.json()["errors"]] == [
+        f"deliveries[{PART + 1}].artist"
+    ]
+    assert changed(before, await everything(story.door.database_url)) == []
+
+
+async def test_many_that_broke_off_are_completed_under_their_key(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The repetition does what is left, and answers for the whole as if nothing had happened."""
+    await announced(story)
+    monkeypatch.setattr(deliveries, "PART", 2)
+    await story.register(*"abcde")
+    body = {"deliveries": [{"artist": artist, "channel": "email"} for artist in "abcde"]}
+    submit, begun = story.door.services.appender.submit, 0
+
+    async def break_off(*args: Any, **more: Any) -> Any:
+        nonlocal begun
+        begun += 1
+        if begun > 1:
+            message = "stopped"
+            raise AppenderDown(message)
+        return await submit(*args, **more)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(story.door.services.appender, "submit", break_off)
+        response = await story.door.ask("POST", DELIVERIES, body, by=PLATFORM, key="many")
+        assert response.status_code == 503
+    first = await story.door.done("POST", DELIVERIES, body, by=PLATFORM, key="many")
+    again = await story.door.done("POST", DELIVERIES, body, by=PLATFORM, key="many")
+    assert (first["delivered"], first["already_known"]) == (5, 0)
+    assert again == first
 
 
 async def test_the_longest_use_has_a_notice_too(story: Story) -> None:

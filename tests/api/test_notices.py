@@ -317,18 +317,33 @@ async def windows_by_rule(story: Story, number: int) -> dict[str, int]:
     """Judge one artist after the other."""
     known, now = await versions(story), (await story.door.services.heads.read()).now
     found = Counter({"window_open": 0, "bound": 0, "overtaken": 0})
-    latest = not [v for v in known[number:] if not v.editorial]
     for artist in await artists(story):
         told = artist.deliveries(MUSIC)
         if number not in told:
             continue
         closes_at = told[number] + known[number - 1].notice_period
-        matters = latest or window_matters(known, number, artist.registered_at, told, now)
-        if matters or closes_at < next(v.published_at for v in known[number:] if not v.editorial):
+        if window_matters(known, number, artist.registered_at, told, now):
             found["window_open" if closes_at > now else "bound"] += 1
         else:
             found["overtaken"] += 1
     return dict(found)
+
+
+async def test_a_window_of_whoever_goes_on_under_the_same_terms_decides_nothing(
+    story: Story,
+) -> None:
+    """They were bound when the version was published: no silence of theirs is waited for."""
+    await announced(story)
+    await story.deliver(NOTICE, "ana")
+    await story.door.advance(MONTH)
+    await story.publish(MUSIC, "opt_out", texts=SILENCE)
+    await story.deliver(f"{MUSIC}:3", "ana", "ben")
+    expected = {"delivered": 2, "window_open": 1, "bound": 0, "overtaken": 1}
+    found = await read(story, notice=f"{MUSIC}:3")
+    assert {name: found[name] for name in expected} == expected
+    await story.door.advance(MONTH)
+    found = await read(story, notice=f"{MUSIC}:3")
+    assert (found["window_open"], found["bound"], found["overtaken"]) == (0, 1, 1)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -94,7 +94,7 @@ GET    /v1/notices/{notice}                who    no   no    no     no    no    
 GET    /v1/notices/{notice}/days           who    no   no    no     no    no    no   ok     no      ok     ok     ok    ok
 GET    /v1/notices/{notice}/artists        who    no   no    no     no    no    no   ok     no      no     ok     ok    ok
 POST   /v1/artists/{artist}/notices/{notice}/acknowledgement
-                                           who    no   no    ok     none  ok    none ok     no      no     no     no    ok
+                                           who    no   no    ok     none  no    none ok     no      no     no     no    ok
 GET    /v1/webhook-endpoint                who    no   no    no     no    no    no   no     no      no     ok     no    ok
 PUT    /v1/webhook-endpoint                who    no   no    no     no    no    no   no     no      no     ok     no    ok
 DELETE /v1/webhook-endpoint                who    no   no    no     no    no    no   no     no      no     ok     no    ok

@@ -14,6 +14,8 @@ from service.clock import SystemClock
 from service.domain.instant import format_instant
 from service.web import templates
 from service.web.i18n import Language
+from service.web.outcome import address_of
+from service.web.session import Session
 from service.web.templates import Frame, PageContext, Pages
 from tests.browser.signing_in import follow, sign_in, visit
 from tests.browser.sounds import (
@@ -101,10 +103,26 @@ async def _signed_out(page: Page, gallery: Gallery) -> None:
     await follow(page, page.locator("form[action='/settings/sign-out'] button"))
 
 
+async def _told(page: Page, sounds: Sounds, who: str, path: str, **said: object) -> None:
+    """Sign in, and be told what a form came to that nobody sent: with the proof of this sign-in."""
+    await sign_in(page, sounds, who, path)
+    token = await page.locator("input[name=csrf_token]").first.get_attribute("value") or ""
+    query = address_of(Session(who, token, 0, 0), said)
+    await visit(page, sounds, f"{path}?{query}")
+
+
 async def _just_said(page: Page, gallery: Gallery) -> None:
     revision = gallery.busy.said("ben")[0]["revision"]
-    told = f"done={revision}&uses=2&stopped=3&at=_2a_"
-    await sign_in(page, gallery.busy, "ben", f"/settings?{told}")
+    said = {"done": revision, "uses": 2, "stopped": 3, "at": "_2a_"}
+    await _told(page, gallery.busy, "ben", "/settings", **said)
+
+
+async def _outdated(page: Page, gallery: Gallery) -> None:
+    await _told(page, gallery.quiet, "ada", "/settings", note="outdated")
+
+
+async def _recorded(page: Page, gallery: Gallery) -> None:
+    await _told(page, gallery.busy, "label", "/settings/roster", recorded=2)
 
 
 async def _refused(page: Page, gallery: Gallery) -> None:
@@ -155,7 +173,7 @@ SIGHTS: Final[Sequence[Sight]] = (
     Sight("settings-just-said", "settings.html.j2", _just_said),
     Sight("settings-search", "settings.html.j2", _quiet("ada", "/settings?q=night")),
     Sight("settings-search-nothing", "settings.html.j2", _quiet("ada", "/settings?q=zzz")),
-    Sight("settings-outdated", "settings.html.j2", _quiet("ada", "/settings?note=outdated")),
+    Sight("settings-outdated", "settings.html.j2", _outdated),
     Sight(
         "settings-track",
         "settings_track.html.j2",
@@ -173,7 +191,7 @@ SIGHTS: Final[Sequence[Sight]] = (
     ),
     Sight("settings-nobody", "settings_nobody.html.j2", _busy("stranger")),
     Sight("roster", "roster.html.j2", _busy("label")),
-    Sight("roster-recorded", "roster.html.j2", _busy("label", "/settings/roster?recorded=2")),
+    Sight("roster-recorded", "roster.html.j2", _recorded),
     Sight("roster-search-nothing", "roster.html.j2", _busy("label", "/settings/roster?q=zzz")),
     Sight("roster-nobody-chosen", "roster.html.j2", _nobody_chosen),
     Sight("roster-preview-no", "roster_preview.html.j2", _previewed_no),

@@ -26,8 +26,9 @@ _TEXTS: Final = """() => {
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let text = walk.nextNode(); text; text = walk.nextNode())
     if (ours(text.parentElement)) found.push(text.data);
-  for (const one of document.querySelectorAll('[aria-label], [title], [alt], [placeholder]'))
-    for (const name of ['aria-label', 'title', 'alt', 'placeholder'])
+  const names = ['aria-label', 'title', 'alt', 'placeholder', 'data-label'];
+  for (const one of document.querySelectorAll(names.map((name) => `[${name}]`).join()))
+    for (const name of names)
       if (ours(one) && one.hasAttribute(name)) found.push(one.getAttribute(name));
   return found.map((text) => text.trim().replace(/\\s+/g, ' ')).filter((text) => text);
 }"""

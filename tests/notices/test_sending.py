@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from service.domain.instant import DAY, SECOND
+from service.domain.policy import Mode
 from service.ledger.ledger_clock import ClocksDisagree
 from service.notices.batches import (
     FURTHEST,
@@ -191,6 +192,48 @@ async def test_a_trouble_is_tried_again_on_schedule_and_then_given_up(office: Of
     assert (await office.sends())["ana", "webhook", 0] == "failed"
     await office.work()
     assert len(office.calls()) == len(SCHEDULE)
+
+
+async def test_what_was_given_up_is_told_as_the_same_once_the_endpoint_is_put_again(
+    office: Office,
+) -> None:
+    """A person has acted: the same calls, to the same artists in the same order, and ten tries."""
+    artists = many(250)
+    await office.register(*artists)
+    await office.publish()
+    office.listener.answers = [answer("500 Broken")]
+    for _ in SCHEDULE:
+        await office.work()
+        await office.pass_time(LONG_ENOUGH)
+    assert set((await office.sends()).values()) == {"failed"}
+    given_up = sorted(dict(office.calls()).items())
+    office.listener.heard.clear()
+    await office.put_endpoint()
+    await office.work()
+    assert sorted(office.calls()) == given_up
+    assert set((await office.sends()).values()) == {"waiting"}
+    await office.pass_time(LONG_ENOUGH)
+    office.listener.answers = [answer("200 OK")]
+    await office.work()
+    assert set((await office.sends()).values()) == {"handed_over"}
+    await office.put_endpoint()
+    await office.work()
+    assert len(office.calls()) == 2 * len(given_up)
+
+
+async def test_what_was_given_up_of_a_notice_that_ended_stays_so(office: Office) -> None:
+    """Nobody is told of it any more, whatever becomes of the endpoint."""
+    await office.register("ana")
+    notice = await office.publish()
+    office.listener.answers = [answer("500 Broken")]
+    for _ in SCHEDULE:
+        await office.work()
+        await office.pass_time(LONG_ENOUGH)
+    await office.publish(Mode.PROHIBITED)
+    await office.work()
+    await office.put_endpoint()
+    assert (await office.sends(notice))["ana", "webhook", 0] == "failed"
+    assert await office.one("SELECT count(*) FROM send_batches WHERE due_at IS NOT NULL") == 0
 
 
 async def test_an_overloaded_endpoint_is_left_alone_by_everybody(office: Office) -> None:

@@ -5,6 +5,7 @@ import asyncio
 from service.domain.instant import DAY, SECOND
 from service.domain.policy import Mode
 from service.notices.audience import alone_with, behind
+from service.notices.contacts import ContactRow, put_contacts
 from service.notices.worker import CATCH_UP_EVERY
 from tests.notices.office import USE, Office, mailing, many, times
 
@@ -232,6 +233,49 @@ async def test_an_address_that_comes_back_is_written_to(office: Office) -> None:
     await worker.send()
     assert [taken.recipients for taken in office.mail.taken] == [["ana@elsewhere.example"]]
     assert (await office.sends())["ana", "email", 0] == "handed_over"
+
+
+async def test_a_letter_that_came_back_is_written_again_to_another_address(
+    office: Office,
+) -> None:
+    """Once: what is said of the language alone, or of the same address, is no other address."""
+    await office.register("ana")
+    await office.contact(ana="ana@mail.example")
+    notice = await office.publish()
+    office.mail.at_rcpt["ana@mail.example"] = "550 5.1.1 no such user"
+    worker = await office.work(**mailing(office))
+    assert (await office.sends(notice))["ana", "email", 0] == "bounced"
+
+    async def later() -> list[list[str]]:
+        await office.pass_time(CATCH_UP_EVERY + SECOND)
+        await worker.plan()
+        await worker.send()
+        return [taken.recipients for taken in office.mail.taken]
+
+    await office.pass_time(SECOND)
+    async with office.database.keep() as session:
+        await put_contacts(session, [ContactRow("ana", "ana@mail.example", "de")])
+    assert await later() == []
+    assert (await office.sends(notice))["ana", "email", 0] == "bounced"
+    await office.contact(ana="ana@elsewhere.example")
+    assert await later() == [["ana@elsewhere.example"]]
+    assert (await office.sends(notice))["ana", "email", 0] == "handed_over"
+    assert await later() == [["ana@elsewhere.example"]]
+    await office.work(**mailing(office))
+    assert len(office.mail.taken) == 1
+
+
+async def test_whoever_has_moved_is_not_written_to_again(office: Office) -> None:
+    """A letter that was taken, and of which nothing came back, has been sent."""
+    await office.register("ana")
+    await office.contact(ana="ana@mail.example")
+    await office.publish()
+    await office.work(**mailing(office))
+    await office.pass_time(SECOND)
+    await office.contact(ana="ana@elsewhere.example")
+    await office.pass_time(SECOND)
+    await office.work(**mailing(office))
+    assert [taken.recipients for taken in office.mail.taken] == [["ana@mail.example"]]
 
 
 async def test_an_address_is_not_missed_while_another_worker_is_at_the_notice(

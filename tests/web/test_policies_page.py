@@ -88,6 +88,19 @@ async def test_versions_are_compared_word_by_word(told: Story, surfer: Surfer) -
     assert "Wherever version 1 holds." in page.words
 
 
+async def test_a_comparison_shows_where_lines_end(told: Story, surfer: Surfer) -> None:
+    """Items of a list stand one below the other, as they were written."""
+    for items in (
+        "- Nothing is copied.\n- Nothing is kept.",
+        "- Nothing is copied.\n- All is kept.",
+    ):
+        await told.publish(VOICE, "prohibited", texts={"en": items})
+    answer = await surfer.get(f"/policies/{VOICE}")
+    assert "- Nothing is copied.\n- <del>" in answer.text
+    style = await surfer.get("/static/style.css")
+    assert ".difference { white-space: pre-line;" in style.text
+
+
 async def test_each_text_can_be_had_byte_for_byte_with_its_hash(
     told: Story, surfer: Surfer
 ) -> None:

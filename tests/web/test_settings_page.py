@@ -12,6 +12,7 @@ import pytest
 from starlette.responses import Response
 
 from service.domain.assessment import Reason
+from service.domain.instant import DAY, format_instant
 from service.web.session import COOKIE, Sessions
 from tests.api.door import Door
 from tests.api.people import PLATFORM, POLICY_DESK, person
@@ -249,6 +250,56 @@ class TestPlanned:
         """Before anything has begun to run, too."""
         page = await press(ana, await opened(ana), "No to Music")
         assert "There is a no already, so this will not begin by silence." in Page(page.text).words
+
+    async def test_nobody_who_has_said_no_is_hurried(self, planned: Story, ana: Surfer) -> None:
+        """Where the window runs, too: the page says that the no stands, and counts no days."""
+        await planned.deliver(f"{MUSIC}:2", "ana")
+        assert "30 days left to say no" in (await opened(ana)).page.words
+        await planned.say("ana", "opt_out", "*")
+        words = (await opened(ana)).page.words
+        assert "left to say no" not in words
+        assert "Say nothing until" not in words
+        assert "There is a no already, so this will not begin by silence on" in words
+
+    async def test_a_yes_to_the_planned_words_waits_for_nothing(
+        self, planned: Story, ana: Surfer
+    ) -> None:
+        """It counts at once, so there are no days to count and nothing to say by silence."""
+        await planned.deliver(f"{MUSIC}:2", "ana")
+        page = await press(ana, await opened(ana), "Yes to Music")
+        words = Page(page.text).words
+        assert "There is a yes to these terms already. It counts now" in words
+        assert "left to say no" not in words
+        assert "Say nothing until" not in words
+        assert "None of this has begun" not in words
+        assert await planned.reasons(MUSIC, "song") == ["opted_in"]
+
+    async def test_a_yes_to_earlier_words_is_told_from_silence_about_these(
+        self, named: Story, ana: Surfer
+    ) -> None:
+        """What silence comes to is said for the new words; the yes counts for its own."""
+        await named.say("ana", "opt_in", VOICE)
+        await named.publish(VOICE, "opt_out", texts={"en": "Silence will do."})
+        words = (await opened(ana)).page.words
+        assert "There is a yes already: it counts for the words it was given to. Once" in words
+        await named.deliver(f"{VOICE}:2", "ana")
+        words = (await opened(ana)).page.words
+        assert "30 days left to say no" in words
+        assert "Say nothing until" not in words
+        assert "If nothing more is said until" in words
+        await named.door.advance(timedelta(days=31))
+        assert await named.reasons(VOICE, "song") == ["window_closed"]
+
+    async def test_a_yes_that_ends_before_the_window_is_no_silence(
+        self, planned: Story, ana: Surfer
+    ) -> None:
+        """It is said to be what it is: a yes for now, and a no by then."""
+        await planned.deliver(f"{MUSIC}:2", "ana")
+        soon = format_instant(planned.door.clock.now() + 10 * DAY)
+        await planned.say("ana", "opt_in", MUSIC, expires_at=soon)
+        words = (await opened(ana)).page.words
+        assert "There is a yes that ends before the time given has passed" in words
+        assert "There is a no already" not in words
 
     async def test_a_yes_is_offered_only_beside_the_words_it_is_given_to(
         self, planned: Story, ana: Surfer
@@ -540,6 +591,59 @@ async def test_everything_said_is_listed_and_can_be_taken_along(named: Story, an
     record = await ana.get("/settings/artists/ana/record.json")
     assert record.headers["Content-Disposition"].startswith("attachment")
     assert [one["answer"] for one in record.json()["said"]] == ["opt_out", "opt_in"]
+
+
+async def test_each_part_of_what_was_said_has_its_name_where_there_are_no_columns(
+    named: Story, ana: Surfer
+) -> None:
+    """On a phone, in the reader's language: the sheet of styles shows it."""
+    await named.say("ana", "opt_out", VOICE)
+    answer = await ana.get("/settings/artists/ana/history?lang=de")
+    labels = re.findall(r'<t[hd][^>]* data-label="([^"]+)"', answer.text)
+    assert labels == ["Wann", "Antwort", "Wozu", "Gesagt von"]
+    assert "content: attr(data-label)" in (await ana.get("/static/style.css")).text
+
+
+@pytest.mark.parametrize(
+    "crafted", ["note=outdated", "done={done}&stopped=3", "done={done}&stopped=3&proof=00"]
+)
+async def test_a_link_that_somebody_made_up_tells_of_nothing_that_never_happened(
+    named: Story, ana: Surfer, crafted: str
+) -> None:
+    """What a form came to is believed only with the proof that this sign-in's pages make."""
+    await named.say("ana", "opt_out", VOICE)
+    done = (await said(named.door))[0]["revision"]
+    words = (await opened(ana, f"/settings?{crafted.format(done=done)}")).page.words
+    assert "Recorded" not in words
+    assert "It also stopped" not in words
+    assert "This yes was not recorded" not in words
+
+
+async def test_what_a_form_came_to_is_told_only_as_it_was(named: Story, ana: Surfer) -> None:
+    """Another count in the address is not proven; nor is anything in another sign-in."""
+    choices = await opened(ana)
+    answer = await ana.post("/settings/artists/ana/say", choices.fields["No to Recommendations"])
+    address = answer.headers["location"].partition("#")[0]
+    assert "It changed what holds for one use." in (await opened(ana, address)).page.words
+    more = address.replace("uses=1", "uses=9")
+    assert more != address
+    assert "It changed what holds" not in (await opened(ana, more)).page.words
+    await ana.sign_in("ana")
+    assert "It changed what holds" not in (await opened(ana, address)).page.words
+
+
+async def test_a_refusal_is_explained_in_the_reader_s_language(named: Story, ana: Surfer) -> None:
+    """In no other, whatever the API says of it."""
+    fields = (await opened(ana)).fields["No to Voice"]
+    form = {"csrf_token": fields["csrf_token"], "notice": "nothing:1"}
+    for language, sentence in (
+        ("en", "No such terms have been announced."),
+        ("de", "Solche Bedingungen wurden nicht angekündigt."),
+    ):
+        answer = await ana.post(f"/settings/artists/ana/read?lang={language}", form)
+        assert answer.status_code == 404
+        assert sentence in Page(answer.text).words
+        assert "no notice of this id" not in answer.text
 
 
 async def test_why_something_holds_is_said_in_words(named: Story, ana: Surfer) -> None:

@@ -231,5 +231,17 @@ async def test_without_a_client_the_pages_say_that_sign_in_is_not_set_up(
     ):
         answer = await surfer.follow(await surfer.get("/settings"))
     assert answer.status_code == 503
-    assert "not set up" in Page(answer.text).words
+    assert "not set up on this platform yet" in Page(answer.text).words
     assert own in Page(answer.text).links
+
+
+async def test_names_of_settings_are_only_for_those_who_run_the_service(
+    database_url: str, provider: str
+) -> None:
+    """They are folded away beneath what everybody is to read."""
+    async with running(database_url, provider) as app, surfing(app) as surfer:
+        answer = await surfer.follow(await surfer.get("/settings"))
+    before, _, folded = answer.text.partition("<details>")
+    assert "Please ask the platform" in before
+    assert "FERMATA_" not in before
+    assert "FERMATA_PUBLIC_URL" in folded

@@ -15,7 +15,8 @@ from jinja2 import Environment, meta, nodes
 
 import service.web
 from service.web.i18n import languages
-from service.web.templates import STATIC, TEMPLATES, Pages, asset, recipient_name
+from service.web.site import EXPLAINED, Trouble
+from service.web.templates import STATIC, TEMPLATES, Frame, Pages, asset, recipient_name
 
 NODE: Final = Path(__file__).parents[2] / "tools/node"
 FRAME: Final = {"frame"}
@@ -140,3 +141,17 @@ def test_a_static_file_s_address_changes_with_its_content() -> None:
 def test_recipients_are_called_by_name(recipient: str, name: str) -> None:
     """The platform by its own; a partner's id is left alone where it has capitals."""
     assert recipient_name(recipient, "Example Sounds") == name
+
+
+@pytest.mark.parametrize("code", languages())
+def test_each_refusal_that_a_page_explains_has_a_sentence(code: str) -> None:
+    """One not known to the page is told in general, and leaves no empty line."""
+    frame, pages = Frame("Example Sounds", "/settings"), Pages()
+    for reason in EXPLAINED:
+        page = pages.render(Trouble("refused", (reason,)), languages()[code], frame)
+        (said,) = re.findall(
+            r"<ul class=\"stack tight\">\s*<li>(.*?)</li>\s*</ul>", page, re.DOTALL
+        )
+        assert said.strip()
+    page = pages.render(Trouble("refused", ()), languages()[code], frame)
+    assert 'class="stack tight"' not in page

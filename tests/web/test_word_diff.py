@@ -16,6 +16,12 @@ def words_of(pieces: Sequence[Piece], *changes: Change) -> list[str]:
     return [word for piece in pieces if piece.change in changes for word in piece.text.split()]
 
 
+def written(pieces: Sequence[Piece], *changes: Change) -> str:
+    """Return the pieces of these kinds as they are set, without the end of the text."""
+    kept = [piece.text + piece.then for piece in pieces if piece.change in changes]
+    return "".join(kept).rstrip()
+
+
 def test_the_same_words_have_no_differences_however_they_are_spaced() -> None:
     """Line breaks say nothing; a new paragraph is no new word."""
     assert word_diff("one two three", "one  two\n\nthree\n") == ()
@@ -39,6 +45,18 @@ def test_a_changed_end_of_a_paragraph_ends_it_once() -> None:
         ("us.", " "),
         ("them.", "\n\n"),
         ("More.", "\n\n"),
+    ]
+
+
+def test_items_of_a_list_keep_their_lines() -> None:
+    """Also where one is added, or takes the place of another."""
+    before = "- Nothing goes to a company.\n- Nothing is kept.\n\nThat is all."
+    after = "- Nothing goes to a partner.\n- Nothing is sold.\n- Nothing is kept.\n\nThat is all."
+    pieces = word_diff(before, after)
+    assert written(pieces, Change.SAME, Change.ADDED) == after
+    assert [(piece.text, piece.then) for piece in pieces][1:3] == [
+        ("company.", " "),
+        ("partner.\n- Nothing is sold.", "\n"),
     ]
 
 

@@ -121,7 +121,8 @@ class NoticeOut(NoticeSummary):
     )
     bound: int | None = Field(description="Delivered, and bound when their window closed.")
     overtaken: int | None = Field(
-        description="Delivered, but a higher version governs before their window has closed."
+        description="Delivered, but their window decides nothing: a higher version governs before "
+        "it has closed, or they were bound without it."
     )
     opted_out: int = Field(
         description="Whose no stands in its way on every recipient, however old that no is."
