@@ -7,28 +7,20 @@ number of look-ups in a plain dictionary costs in this process.
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
 import platform
 import random
-import shutil
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from bench.serving import SECRET, serving
 from client import Connection, local_tokens
 from service.catalog.sources.generated import generated_catalog
 from service.cli.import_run import run_import
-from service.cli.local import free_port
 
 USE = "discovery.recommendation"
-SECRET = "bench"  # noqa: S105 - of a service that lives for a minute
 SHAPES = ((1, 16), (100, 8), (10_000, 2))
 """Content per request, and how many connections ask at once."""
 
@@ -50,7 +42,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5, help="how long each row is measured")
     parser.add_argument("--runs", type=int, default=3, help="of which the median is shown")
     asked = parser.parse_args()
-    with service() as url:
+    with serving() as (url, _):
         tracks = load(url)
         token = local_tokens(url, "pipeline", SECRET)(fresh=False)
         rows = []
@@ -61,41 +53,6 @@ def main() -> None:
             ]
             rows.append(sorted(runs, key=lambda run: run.checks_per_second)[len(runs) // 2])
     print(table(rows, ceiling(tracks), asked))
-
-
-@contextlib.contextmanager
-def service() -> Iterator[str]:
-    """Run `fermata serve` on a free port and yield its address."""
-    folder = Path(tempfile.mkdtemp(prefix="fermata-bench-"))
-    folder.chmod(0o755)
-    port = free_port()
-    command = [str(Path(sys.executable).with_name("fermata")), "serve", "--local-issuer"]
-    environment = {
-        **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
-        "FERMATA_DATA_DIR": str(folder),
-        "FERMATA_LOCAL_ISSUER_SECRET": SECRET,
-        "FERMATA_LOG_LEVEL": "error",
-    }
-    process = subprocess.Popen([*command, "--port", str(port)], env=environment)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until_ready(url)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def wait_until_ready(url: str) -> None:
-    """Return once the service answers."""
-    with Connection(url) as probe:
-        for _ in range(600):
-            with contextlib.suppress(Exception):
-                probe.get("/readyz")
-                return
-            time.sleep(0.1)
-    sys.exit("the service did not start")
 
 
 def load(url: str) -> list[str]:

@@ -18,12 +18,8 @@ import json
 import multiprocessing
 import os
 import platform
-import shutil
 import socket
 import statistics
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -33,13 +29,16 @@ from typing import Any
 
 import asyncpg
 
+from bench.serving import SECRET, serving
 from client import Connection, local_tokens
-from service.cli.local import free_port
 
+_SENDING = {
+    "FERMATA_WEBHOOK_DEVELOPMENT": "true",
+    "FERMATA_WEBHOOK_CALLS_PER_MINUTE": "60000",
+}
 USE = "training.generative.music"
 CHECKED = "discovery.recommendation"
 NOTICE = f"{USE}:2"
-SECRET = "bench"  # noqa: S105 - of a service that lives for a minute
 ROWS = 10_000
 ALLOWED_MS = 100
 IDLE_S = 3
@@ -189,7 +188,7 @@ def main() -> None:
     parser.add_argument("--report", type=int, default=ROWS, help="deliveries a request reports")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     asked = parser.parse_args()
-    with messaging() as (notices_url, taken), service() as (url, folder):
+    with messaging() as (notices_url, taken), serving(**_SENDING) as (url, folder):
         rates, probes = asyncio.run(measure(url, folder, notices_url, taken, asked))
     rows = [waits.as_row() for waits in probes.waits.values()]
     print(table(rates, rows, asked))
@@ -304,43 +303,6 @@ def publish(url: str) -> None:
 def deliveries(first: int, end: int) -> list[dict[str, str]]:
     """Return the reports of one request."""
     return [{"artist": name(number), "channel": "push"} for number in range(first, end)]
-
-
-@contextmanager
-def service() -> Iterator[tuple[str, Path]]:
-    """Run `fermata serve` on a free port and yield its address and its folder."""
-    folder = Path(tempfile.mkdtemp(prefix="fermata-bench-"))
-    folder.chmod(0o755)
-    port = free_port()
-    command = [str(Path(sys.executable).with_name("fermata")), "serve", "--local-issuer"]
-    environment = {
-        **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
-        "FERMATA_DATA_DIR": str(folder),
-        "FERMATA_LOCAL_ISSUER_SECRET": SECRET,
-        "FERMATA_LOG_LEVEL": "error",
-        "FERMATA_WEBHOOK_DEVELOPMENT": "true",
-        "FERMATA_WEBHOOK_CALLS_PER_MINUTE": "60000",
-    }
-    process = subprocess.Popen([*command, "--port", str(port)], env=environment)
-    try:
-        url = f"http://127.0.0.1:{port}"
-        wait_until_ready(url)
-        yield url, folder
-    finally:
-        process.terminate()
-        process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def wait_until_ready(url: str) -> None:
-    """Return once the service answers."""
-    with Connection(url) as probe:
-        for _ in range(600):
-            with contextlib.suppress(Exception):
-                probe.get("/readyz")
-                return
-            time.sleep(0.1)
-    sys.exit("the service did not start")
 
 
 def database_url(folder: Path) -> str:
