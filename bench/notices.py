@@ -29,7 +29,7 @@ from typing import Any
 
 import asyncpg
 
-from bench.serving import SECRET, serving
+from bench.serving import SECRET, embedded_url, serving
 from client import Connection, local_tokens
 
 _SENDING = {
@@ -188,8 +188,8 @@ def main() -> None:
     parser.add_argument("--report", type=int, default=ROWS, help="deliveries a request reports")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     asked = parser.parse_args()
-    with messaging() as (notices_url, taken), serving(**_SENDING) as (url, folder):
-        rates, probes = asyncio.run(measure(url, folder, notices_url, taken, asked))
+    with messaging() as (notices_url, taken), serving(variables=_SENDING) as service:
+        rates, probes = asyncio.run(measure(service.url, service.folder, notices_url, taken, asked))
     rows = [waits.as_row() for waits in probes.waits.values()]
     print(table(rates, rows, asked))
     for at, phase, kind, wait in probes.stalls[:50]:
@@ -212,7 +212,7 @@ async def measure(
     url: str, folder: Path, notices_url: str, taken: Any, asked: argparse.Namespace
 ) -> tuple[list[Rate], Probes]:
     """Go through the phases with the probes running."""
-    database = await asyncpg.connect(database_url(folder))
+    database = await asyncpg.connect(embedded_url(folder))
     rates = [await asyncio.to_thread(register, url, asked.artists)]
     await asyncio.to_thread(put_endpoint, url, notices_url)
     token = await asyncio.to_thread(lambda: local_tokens(url, "platform", SECRET)(fresh=False))
@@ -303,13 +303,6 @@ def publish(url: str) -> None:
 def deliveries(first: int, end: int) -> list[dict[str, str]]:
     """Return the reports of one request."""
     return [{"artist": name(number), "channel": "push"} for number in range(first, end)]
-
-
-def database_url(folder: Path) -> str:
-    """Return the address of the PostgreSQL that the service runs."""
-    password = (folder / "postgres" / "password").read_text()
-    port = (folder / "postgres" / "cluster" / "postmaster.pid").read_text().splitlines()[3]
-    return f"postgresql://fermata:{password}@127.0.0.1:{port}/fermata"
 
 
 @contextmanager
