@@ -6,6 +6,7 @@ version 0 for none; reasons are numbered in their own order, permits first. Inst
 "unbounded", so that the intersection of intervals is a maximum and a minimum.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -15,10 +16,12 @@ import numpy.typing as npt
 from service.domain.assessment import PERMITS, Reason
 from service.domain.decision import Decision
 from service.domain.instant import Instant
-from service.domain.interval import Interval
+from service.domain.interval import NEVER, Interval
 
 Codes: TypeAlias = npt.NDArray[np.int32]
 Instants: TypeAlias = npt.NDArray[np.int64]
+Packed: TypeAlias = tuple[int, int, int]
+"""One answer: code, start and end, not finished yet."""
 
 REASONS: Final = tuple(Reason)
 """Reasons by number."""
@@ -39,6 +42,14 @@ NO_INSTANT: Final = -1
 def code_of(reason: Reason, version: int | None) -> int:
     """Return a reason and the version it names as one number."""
     return (version or 0) << _BITS | NUMBER[reason]
+
+
+def decision_of(packed: Packed) -> Decision:
+    """Return one answer as the rules give it."""
+    code, start, end = packed
+    number = code & REASON_BITS
+    interval = NEVER if end <= start else Interval(start, None if end == FOREVER else end)
+    return Decision(number <= LAST_PERMIT, REASONS[number], code >> _BITS or None, interval)
 
 
 def permits(codes: Codes) -> npt.NDArray[np.bool_]:
@@ -71,6 +82,53 @@ class Answers:
             end=np.empty(size, np.int64),
         )
 
+    @classmethod
+    def of(cls, decisions: Sequence[Decision]) -> "Answers":
+        """Return answers as the rules give them, in order: what `decision` undoes."""
+        reasons = (NUMBER[one.reason] for one in decisions)
+        versions = (one.policy_version or 0 for one in decisions)
+        starts = (_number(one.interval.start) for one in decisions)
+        ends = (_number(one.interval.end) for one in decisions)
+        size = len(decisions)
+        return cls(
+            permitted=np.fromiter((one.permitted for one in decisions), np.bool_, size),
+            reason=np.fromiter(reasons, np.uint8, size),
+            policy_version=np.fromiter(versions, np.int32, size),
+            start=np.fromiter(starts, np.int64, size),
+            end=np.fromiter(ends, np.int64, size),
+        )
+
+    @classmethod
+    def packed(cls, each: Sequence[Packed]) -> "Answers":
+        """Return answers that were found one by one."""
+        answers = cls.empty(len(each))
+        for position, (code, start, end) in enumerate(each):
+            number, never = code & REASON_BITS, end <= start
+            answers.reason[position] = number
+            answers.permitted[position] = number <= LAST_PERMIT
+            answers.policy_version[position] = code >> _BITS
+            answers.start[position] = NO_INSTANT if never else start
+            answers.end[position] = NO_INSTANT if never or end == FOREVER else end
+        return answers
+
+    def take(self, positions: npt.NDArray[np.integer | np.bool_] | slice) -> "Answers":
+        """Return the answers at these positions, in the order of the positions."""
+        return Answers(
+            permitted=self.permitted[positions],
+            reason=self.reason[positions],
+            policy_version=self.policy_version[positions],
+            start=self.start[positions],
+            end=self.end[positions],
+        )
+
+    def place(self, block: slice, part: "Answers") -> None:
+        """Put the answers of a part into their place."""
+        self.permitted[block] = part.permitted
+        self.reason[block] = part.reason
+        self.policy_version[block] = part.policy_version
+        self.start[block] = part.start
+        self.end[block] = part.end
+
     def fill(self, block: slice, codes: Codes, start: Instants, end: Instants) -> None:
         """Take combined answers apart, and into their place."""
         reason = codes & REASON_BITS
@@ -94,6 +152,10 @@ class Answers:
                 _instant(int(self.start[position])), _instant(int(self.end[position]))
             ),
         )
+
+
+def _number(instant: Instant | None) -> int:
+    return NO_INSTANT if instant is None else instant
 
 
 def _instant(number: int) -> Instant | None:

@@ -5,6 +5,7 @@ on; the few with many are spread out and folded. A block at a time, so that what
 stays in the processor's cache.
 """
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from service.decisions.compiled.answers import (
     REASON_BITS,
     Codes,
     Instants,
+    Packed,
     permits,
 )
 from service.decisions.compiled.rightsholders import (
@@ -30,6 +32,11 @@ from service.decisions.compiled.slots import Ordinals, Positions
 _ONE_BY_ONE: Final = 4
 """Content with more rightsholders than this is spread out."""
 
+FEW: Final = 12
+"""So many rightsholders are quicker asked one by one, where one content is asked about alone."""
+
+_REFUSED_OUTRIGHT: Final = REFUSED_OUTRIGHT.tolist()
+
 
 class Ask(Protocol):
     """How voices are asked: code, start and end of each."""
@@ -43,8 +50,8 @@ def ask_content(
     rightsholders: Rightsholders, contents: Ordinals, ask: Ask
 ) -> tuple[Codes, Instants, Instants]:
     """Return code, start and end for each content."""
-    kinds = rightsholders.kind.values[contents]
-    codes, start, end = ask(rightsholders.first.values[contents])
+    kinds = rightsholders.kind.values.take(contents)
+    codes, start, end = ask(rightsholders.first.values.take(contents))
     several = np.flatnonzero(SEVERAL[kinds])
     if len(several):
         number = rightsholders.number(contents[several])
@@ -64,6 +71,22 @@ def ask_content(
     codes[refused] = refusals[refused]
     start[refused] = end[refused] = FOREVER
     return codes, start, end
+
+
+def ask_one_content(
+    rightsholders: Rightsholders, content: int, ask: Callable[[int], Packed]
+) -> Packed:
+    """Return code, start and end for one content, asking one rightsholder after the other."""
+    refusal = _REFUSED_OUTRIGHT[rightsholders.kind.values.item(content)]
+    if refusal != TO_ASK:
+        return refusal, FOREVER, FOREVER
+    code, start, end = ask(rightsholders.first.values.item(content))
+    for voice in rightsholders.others(content):
+        their_code, their_start, their_end = ask(voice)
+        if code & REASON_BITS <= LAST_PERMIT < their_code & REASON_BITS:
+            code = their_code
+        start, end = max(start, their_start), min(end, their_end)
+    return code, start, end
 
 
 def _agree(

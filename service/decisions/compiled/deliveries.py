@@ -6,9 +6,11 @@ nobody's notice has touched take no memory.
 """
 
 import numpy as np
+import numpy.typing as npt
 
 from service.decisions.compiled.answers import Instants
 from service.decisions.compiled.growing import Growing
+from service.decisions.compiled.parts import Parts
 from service.decisions.compiled.slots import Ordinals
 from service.domain.instant import Instant
 
@@ -45,15 +47,20 @@ class Deliveries:
 
     def at(self, version: int, artists: Ordinals) -> Instants:
         """Return when this version's notice arrived at each artist, 0 where it did not."""
-        return self._at[version].values[artists]
+        return self._at[version].values.take(artists)
 
-    def anybody(self, ordinals: int) -> Ordinals:
-        """Return everybody at whom any notice has arrived, out of so many `ordinals`."""
+    def at_one(self, version: int, artist: int) -> Instant:
+        """Return when this version's notice arrived at an artist, 0 where it did not."""
+        at: Instant = self._at[version].values.item(artist)
+        return at
+
+    def reached(self, ordinals: int) -> npt.NDArray[np.bool_]:
+        """Tell at whom any notice has arrived, for each of so many `ordinals`."""
         told = np.zeros(ordinals, np.bool_)
         for array in self._at.values():
             size = min(ordinals, array.size)
             told[:size] |= array.values[:size] != 0
-        return np.flatnonzero(told).astype(np.uint32)
+        return told
 
     def of(self, artist: int) -> dict[int, Instant]:
         """Return the deliveries to one artist, by version."""
@@ -69,3 +76,13 @@ class Deliveries:
         for array in self._at.values():
             if artist < array.size:
                 array.values[artist] = 0
+
+    def parts(self) -> Parts:
+        """Return the deliveries, each version's under its number."""
+        return {str(version): self._at[version].held for version in self.versions}
+
+    def restore(self, parts: Parts) -> None:
+        """Hold deliveries. Raises ValueError where parts do not fit."""
+        for name in parts:
+            at = self._at[int(name)] = Growing(np.int64)
+            at.restore(parts, name)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from service.decisions.compiled.growing import Growing
 from service.decisions.compiled.numbered import Numbered
+from service.decisions.compiled.parts import Parts, under, within
 from service.decisions.compiled.slots import Ordinals, Positions, Prints, Slots
 
 _OF_ARTIST: Final = 0x9E37_79B9_7F4A_7C15
@@ -103,6 +104,50 @@ class Exceptions:
         """Return the artist and the content of a voice that was added."""
         number = int(np.searchsorted(self._voice.values[: self._voice.size], np.uint32(voice)))
         return self._artist.values.item(number), self._content.values.item(number)
+
+    def forget(self, artist: int) -> list[tuple[int, int]]:
+        """Drop an artist's pairs, and return the content and the voice that each of them had.
+
+        No pair leads to such a voice any more; its ordinal stays given.
+        """
+        speaker = self._artists.find(artist)
+        number = self._heads.values.item(speaker) if speaker else 0
+        numbers: list[int] = []
+        while number:
+            numbers.append(number)
+            number = self._next.values.item(number)
+        if not numbers:
+            return []
+        pairs = [(self._content.values.item(n), self._voice.values.item(n)) for n in numbers]
+        self._heads.values[speaker] = 0
+        self._slots.bury(np.array(numbers, np.uint32))
+        for array in (self._artist, self._content, self._next):
+            array.values[numbers] = 0
+        return pairs
+
+    def parts(self) -> Parts:
+        """Return the pairs and what leads to them."""
+        return {
+            **self._slots.parts(),
+            **under("artists", self._artists.parts()),
+            **{name: array.held for name, array in self._arrays().items()},
+        }
+
+    def restore(self, parts: Parts) -> None:
+        """Hold pairs. Raises ValueError where parts do not fit."""
+        self._slots.restore(parts)
+        self._artists.restore(within(parts, "artists"))
+        for name, array in self._arrays().items():
+            array.restore(parts, name)
+
+    def _arrays(self) -> dict[str, Growing[np.uint32]]:
+        return {
+            "heads": self._heads,
+            "artist": self._artist,
+            "content": self._content,
+            "voice": self._voice,
+            "next": self._next,
+        }
 
 
 def _print(artist: int, content: int) -> int:

@@ -11,11 +11,13 @@ from typing import Any, Final, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from service.decisions.compiled.parts import Parts, array_of
+
 S = TypeVar("S", bound=np.generic)
 
 _LEAST: Final = 1_024
-_LARGEST_STEP: Final = 1 << 20
-"""Entries. A step is filled at once; of eight bytes each that takes a few milliseconds."""
+_LARGEST_STEP: Final = 1 << 18
+"""Entries. A step is filled at once; of eight bytes each that takes a millisecond."""
 
 
 class Growing(Generic[S]):
@@ -55,6 +57,21 @@ class Growing(Generic[S]):
         start = self.size
         self.reach(start + np.size(values))
         self._array[start : self.size] = values
+
+    @property
+    def held(self) -> npt.NDArray[S]:
+        """A view of the values, and of no room beyond. Not to be kept."""
+        return self._array[: self.size]
+
+    def restore(self, parts: Parts, name: str) -> None:
+        """Hold the array of this name. Raises ValueError where it is not of our type."""
+        values = array_of(parts, name)
+        if values.dtype != self._array.dtype:
+            message = f"{name} holds {values.dtype}, not {self._array.dtype}"
+            raise ValueError(message)
+        self.size = len(values)
+        if self.size:
+            self._array = values
 
     def _resize(self, room: int) -> None:
         held = len(self._array)

@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from service.decisions.compiled.growing import Growing
-from service.decisions.compiled.slots import Ordinals, Positions, Slots
+from service.decisions.compiled.parts import Parts, text_of
+from service.decisions.compiled.rightsholders import spread
+from service.decisions.compiled.slots import Ordinals, Positions, Prints, Slots
 from service.decisions.compiled.spelling import (
     LONGEST,
     Hashing,
@@ -29,6 +31,8 @@ UNKNOWN: Final = 0
 """The ordinal of every id that is not there."""
 
 _PADDING: Final = bytes(8)
+_ONE_BY_ONE: Final = 32
+"""So many ids are quicker looked up one by one than together."""
 
 
 class Ids:
@@ -44,6 +48,11 @@ class Ids:
     def __len__(self) -> int:
         """Return how many ordinals there are, nobody's included."""
         return self._starts.size - 1
+
+    @property
+    def seed(self) -> bytes:
+        """What the prints of these ids are drawn from."""
+        return self._hashing.seed
 
     @property
     def nbytes(self) -> int:
@@ -64,6 +73,24 @@ class Ids:
         """Return the ids of many ordinals."""
         return [self.name(ordinal) for ordinal in ordinals.tolist()]
 
+    def spelled(self, ordinals: Ordinals, *, unknown: str) -> Spelled:
+        """Return the ids of many ordinals; in place of those without one, `unknown`."""
+        filling = spell(unknown)
+        starts = self._starts.values[ordinals]
+        sizes = self._starts.values[ordinals + np.uint32(1)] - starts
+        nobody = sizes == 0
+        lengths = np.where(nobody, len(filling), sizes)
+        to = np.cumsum(lengths) - lengths
+        text = np.empty(int(lengths.sum()), np.uint8)
+        known = np.flatnonzero(~nobody)
+        arena = np.frombuffer(self._arena, np.uint8)
+        text[spread(to[known], sizes[known])] = arena[spread(starts[known], sizes[known])]
+        nameless = np.full(int(nobody.sum()), len(filling), np.int64)
+        text[spread(to[nobody], nameless)] = np.tile(
+            np.frombuffer(filling, np.uint8), len(nameless)
+        )
+        return Spelled(text.tobytes(), to, lengths)
+
     def find(self, text: str) -> int:
         """Return the ordinal of an id, or `UNKNOWN`."""
         spelled = spell(text)
@@ -71,11 +98,11 @@ class Ids:
 
     def find_all(self, ids: Spelled) -> Ordinals:
         """Return the ordinal of each id, or `UNKNOWN`."""
-
-        def verify(positions: Positions, ordinals: Ordinals) -> npt.NDArray[np.bool_]:
-            return self._are(ids, positions, ordinals)
-
-        return self._slots.find_all(self._hashing.of_all(ids), verify)
+        if len(ids) <= _ONE_BY_ONE:
+            texts = map(ids.text, range(len(ids)))
+            each = [self._find(text, self._hashing.of(text)) for text in texts]
+            return np.array(each, np.uint32)
+        return self._find_all(ids, self._hashing.of_all(ids))
 
     def add(self, text: str) -> int:
         """Return the ordinal of an id, given now if it has none."""
@@ -89,12 +116,17 @@ class Ids:
 
     def add_all(self, ids: Sequence[str]) -> Ordinals:
         """Return the ordinal of each id; those that have none get theirs in the order given."""
-        ordinals = self.find_all(Spelled.of(ids))
+        spelled = Spelled.of(ids)
+        prints = self._hashing.of_all(spelled)
+        ordinals = self._find_all(spelled, prints)
         unknown = np.flatnonzero(ordinals == UNKNOWN)
-        if len(unknown):
-            missing = [ids[position] for position in unknown.tolist()]
-            new = list(dict.fromkeys(missing))
-            given = dict(zip(new, self._append_all(new), strict=True))
+        missing = [ids[position] for position in unknown.tolist()]
+        new = list(dict.fromkeys(missing))
+        if len(new) == len(ids):
+            return self._append_all(spelled, prints)
+        if new:
+            spelled = Spelled.of(new)
+            given = dict(zip(new, self._append_all(spelled, None).tolist(), strict=True))
             ordinals[unknown] = [given[one] for one in missing]
         return ordinals
 
@@ -102,9 +134,34 @@ class Ids:
         """Give an ordinal that no id leads to."""
         return self._append(b"")
 
-    def reserve(self, ids: int) -> None:
-        """Have room for so many in all before a bulk load."""
-        self._slots.reserve(ids)
+    def forget(self, ordinals: Ordinals) -> None:
+        """Let no id lead to these ordinals, and keep nothing of the ids but how long they were."""
+        if not len(ordinals):
+            return
+        self._slots.bury(ordinals)
+        for ordinal in ordinals.tolist():
+            start, end = self._starts.values[ordinal : ordinal + 2].tolist()
+            self._arena[start:end] = bytes(end - start)
+
+    def parts(self) -> Parts:
+        """Return the ids, and what leads to them under the seed that they were hashed with."""
+        return {"arena": self._arena, "starts": self._starts.held, **self._slots.parts()}
+
+    def restore(self, parts: Parts) -> None:
+        """Hold ids that were hashed with our seed. Raises ValueError where parts do not fit."""
+        arena = text_of(parts, "arena")
+        self._starts.restore(parts, "starts")
+        if not self._starts.size or self._starts.held[-1] + len(_PADDING) != len(arena):
+            message = "the ids' bytes end where no id does"
+            raise ValueError(message)
+        self._arena = arena
+        self._slots.restore(parts)
+
+    def _find_all(self, ids: Spelled, prints: Prints) -> Ordinals:
+        def verify(positions: Positions, ordinals: Ordinals) -> npt.NDArray[np.bool_]:
+            return self._are(ids, positions, ordinals)
+
+        return self._slots.find_all(prints, verify)
 
     def _find(self, spelled: bytes, print_: int) -> int:
         starts, arena = self._starts.values, self._arena
@@ -138,15 +195,15 @@ class Ids:
         self._starts.append(len(self._arena) - len(_PADDING))
         return ordinal
 
-    def _append_all(self, ids: Sequence[str]) -> list[int]:
+    def _append_all(self, spelled: Spelled, prints: Prints | None) -> Ordinals:
         """Give ordinals to ids that have none, each of them once."""
-        spelled = Spelled.of(ids)
         first, start = len(self), len(self._arena) - len(_PADDING)
-        self._keep(spelled.all_bytes())
+        self._keep(bytes(spelled.all_bytes()))
         self._starts.extend(start + spelled.starts + spelled.lengths)
         ordinals = np.arange(first, len(self), dtype=np.uint32)
-        self._slots.add_all(self._hashing.of_all(spelled), ordinals)
-        return list(range(first, len(self)))
+        prints = self._hashing.of_all(spelled) if prints is None else prints
+        self._slots.add_all(prints, ordinals)
+        return ordinals
 
     def _keep(self, text: bytes) -> None:
         """Put bytes at the arena's end, before its padding."""

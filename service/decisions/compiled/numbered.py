@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from service.decisions.compiled.parts import Parts
 from service.decisions.compiled.slots import Ordinals, Positions, Prints, Slots
 
 _ODD: Final = 0x9E37_79B1
@@ -53,6 +54,14 @@ class Numbered:
         numbers[new] = np.arange(first, first + len(new), dtype=np.uint32)
         self._slots.add_all(_prints(keys[new]), numbers[new])
         return numbers
+
+    def parts(self) -> Parts:
+        """Return the table of numbers."""
+        return self._slots.parts()
+
+    def restore(self, parts: Parts) -> None:
+        """Hold a table of numbers. Raises ValueError where that is none."""
+        self._slots.restore(parts)
 
 
 def _prints(keys: Ordinals) -> Prints:

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
 import numpy as np
 
 from service.decisions.compiled.growing import Growing
 from service.decisions.compiled.numbered import Numbered
+from service.decisions.compiled.parts import Parts, array_of, text_of, under, within
 from service.domain.consent import Answer, ConsentRecord, Scope
 from service.domain.instant import Instant
 
@@ -63,17 +65,7 @@ class Records:
     @property
     def nbytes(self) -> int:
         """The bytes of the arrays."""
-        arrays = (
-            self._heads,
-            self._revision,
-            self._recorded_at,
-            self._expires_at,
-            self._breadth,
-            self._content,
-            self._next,
-            self._answer,
-        )
-        return self._artists.nbytes + sum(array.nbytes for array in arrays)
+        return self._artists.nbytes + sum(one.nbytes for one in self._arrays().values())
 
     def say(self, artist: int, content: int, record: ConsentRecord) -> None:
         """Keep a record in the place of the older one at its scope; `content` is 0 for all."""
@@ -117,6 +109,43 @@ class Records:
         if speaker:
             self._free.extend(self._chain(self._heads.values.item(speaker)))
             self._heads.values[speaker] = 0
+
+    def wipe(self) -> None:
+        """Leave nothing in the arrays of what was forgotten."""
+        for name, one in self._arrays().items():
+            if name != "heads":
+                one.values[self._free] = 0
+
+    def parts(self) -> Parts:
+        """Return the records."""
+        return {
+            "breadths": bytearray(msgspec.json.encode(self.breadths)),
+            "free": np.array(self._free, np.uint32),
+            **under("artists", self._artists.parts()),
+            **{name: one.held for name, one in self._arrays().items()},
+        }
+
+    def restore(self, parts: Parts) -> None:
+        """Hold records. Raises ValueError where parts do not fit."""
+        # In place: columns remember numbers of breadths, and others this very list.
+        self.breadths[:] = msgspec.json.decode(text_of(parts, "breadths"), type=list[Breadth])
+        self._breadth_numbers = {breadth: number for number, breadth in enumerate(self.breadths)}
+        self._free = array_of(parts, "free").tolist()
+        self._artists.restore(within(parts, "artists"))
+        for name, one in self._arrays().items():
+            one.restore(parts, name)
+
+    def _arrays(self) -> "dict[str, Growing[np.int64] | Growing[np.uint32] | Growing[np.uint8]]":
+        return {
+            "heads": self._heads,
+            "revision": self._revision,
+            "recorded_at": self._recorded_at,
+            "expires_at": self._expires_at,
+            "breadth": self._breadth,
+            "content": self._content,
+            "next": self._next,
+            "answer": self._answer,
+        }
 
     def record(self, said: Said, content: str | None) -> ConsentRecord:
         """Return a record as the rules see it, given its content's id."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from service.decisions.compiled.answers import NUMBER
 from service.decisions.compiled.growing import Growing
+from service.decisions.compiled.parts import Parts, array_of
 from service.decisions.compiled.slots import Ordinals
 from service.domain.assessment import Reason
 from service.domain.events import ContentStatus
@@ -85,12 +86,32 @@ class Rightsholders:
 
     def of(self, content: int) -> list[int]:
         """Return the voices of one content's rightsholders, in order."""
-        number = int(self.number(np.array([content], np.uint32))[0])
-        if not number:
+        if not self.number_of(content):
+            return []
+        return [self.first.values.item(content), *self.others(content)]
+
+    def number_of(self, content: int) -> int:
+        """Return how many rightsholders one content has."""
+        number: int = self.kind.values.item(content) >> _STATUS_BITS
+        if number == _MANY:
+            number = self.links.values.item(self.place.values.item(content) - 1) + 1
+        return number
+
+    def others(self, content: int) -> list[int]:
+        """Return the voices of one content's rightsholders but the first, in order."""
+        number = self.number_of(content)
+        if number <= 1:
             return []
         place = self.place.values.item(content)
-        others = self.links.values[place : place + number - 1].tolist() if number > 1 else []
-        return [self.first.values.item(content), *others]
+        others: list[int] = self.links.values[place : place + number - 1].tolist()
+        return others
+
+    def voices(self, contents: Ordinals) -> Ordinals:
+        """Return the voices of all these contents' rightsholders, in no particular order."""
+        several = contents[SEVERAL[self.kind.values[contents]]]
+        places = self.place.values[several].astype(np.int64)
+        others = self.links.values[spread(places, self.number(several) - 1)]
+        return np.concatenate([self.first.values[contents], others])
 
     def status(self, content: int) -> ContentStatus | None:
         """Return a content's status, or None where it was only ever mentioned."""
@@ -126,6 +147,24 @@ class Rightsholders:
             place = self.place.values.item(content)
             links = self.links.values[place : place + others]
             links[links == artist] = voice
+
+    def parts(self) -> Parts:
+        """Return content with its rightsholders."""
+        return {
+            "kind": self.kind.held,
+            "first": self.first.held,
+            "place": self.place.held,
+            "links": self.links.held,
+            "wasted": np.array([self.wasted], np.int64),
+        }
+
+    def restore(self, parts: Parts) -> None:
+        """Hold content with its rightsholders. Raises ValueError where parts do not fit."""
+        self.kind.restore(parts, "kind")
+        self.first.restore(parts, "first")
+        self.place.restore(parts, "place")
+        self.links.restore(parts, "links")
+        self.wasted = int(array_of(parts, "wasted").sum())
 
     def _place(self, contents: Ordinals, numbers: npt.NDArray[np.int64]) -> None:
         """Find a place for each content's other rightsholders."""

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from service.decisions.compiled.answers import FOREVER, Codes, Instants
+from service.decisions.compiled.answers import FOREVER, Codes, Instants, Packed
 from service.decisions.compiled.growing import Growing
 from service.decisions.compiled.numbered import Numbered
 from service.decisions.compiled.shapes import Shape
@@ -92,3 +92,16 @@ class Rows:
             turns, each = self._beside[int(rows[position])]
             codes[position] = each[bisect_right(turns, now)]
         return codes, self._start.values[rows], self._end.values[rows]
+
+    def answer_one(self, voice: int, now: Instant) -> Packed:
+        """Return code, start and end for one voice that has a row."""
+        row = self._numbers.find(voice)
+        code = self._codes[0].values.item(row)
+        if code == _BESIDE:
+            turns, each = self._beside[row]
+            code = each[bisect_right(turns, now)]
+        else:
+            for turn, after in zip(self._turns, self._codes[1:], strict=True):
+                if turn.values.item(row) <= now:
+                    code = after.values.item(row)
+        return code, self._start.values.item(row), self._end.values.item(row)

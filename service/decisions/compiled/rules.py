@@ -6,11 +6,21 @@ many artists there are. With no window and no expiry to wait for, nothing about 
 itself, so it is one answer from the later of registration and the last publication on.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
 
-from service.decisions.compiled.answers import Codes, Instants, code_of, permits
+from service.decisions.compiled.answers import (
+    FOREVER,
+    LAST_PERMIT,
+    REASON_BITS,
+    Codes,
+    Instants,
+    Packed,
+    code_of,
+    permits,
+)
 from service.decisions.compiled.shapes import Terms
 from service.domain.history import Artist
 from service.domain.instant import Instant
@@ -39,6 +49,14 @@ class Rule:
         if self.one_for_all:
             return np.full(len(registered_at), self.codes[0], np.int32)
         return self.codes[np.searchsorted(self.since, registered_at, side="right")]
+
+    def judge_one(self, registered_at: Instant) -> Packed:
+        """Return code, start and end for one time of registration."""
+        place = bisect_right(self.since.tolist(), registered_at) if len(self.codes) > 1 else 0
+        code = self.codes.item(place)
+        if code & REASON_BITS > LAST_PERMIT:
+            return code, FOREVER, FOREVER
+        return code, max(registered_at, self.published_at), FOREVER
 
 
 def rule_of(terms: Terms) -> Rule:

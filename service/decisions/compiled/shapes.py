@@ -9,6 +9,7 @@ Instant number 0 is the one from which the answer is settled: the last thing sai
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from service.decisions.compiled.answers import code_of
 from service.domain.assessment import Column
@@ -16,6 +17,9 @@ from service.domain.decision import Span, permitted_interval, spans_of
 from service.domain.history import Artist
 from service.domain.instant import Instant
 from service.domain.policy import PolicyVersion
+
+_MOST_REMEMBERED: Final = 1_024
+"""Orders of instants that a column remembers; they are few unless everybody says many things."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,24 @@ class Shape:
     def timeless(self) -> bool:
         """Whether no instant matters: denied now and for ever, for one reason."""
         return self.start is None and not self.edges
+
+
+class Remembered:
+    """What the rules said of instants in the same order: for so many orders."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[object, Shape] = {}
+
+    def get(self, order: object) -> Shape | None:
+        """Return the shape of an order that the rules were asked about."""
+        return self._shapes.get(order)
+
+    def keep(self, order: object, shape: Shape) -> Shape:
+        """Remember a shape, and return it. All are forgotten where they are too many."""
+        if len(self._shapes) >= _MOST_REMEMBERED:
+            self._shapes.clear()
+        self._shapes[order] = shape
+        return shape
 
 
 def shape_of(spans: Sequence[Span], instants: Sequence[Instant]) -> Shape:

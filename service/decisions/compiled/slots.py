@@ -17,6 +17,8 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from service.decisions.compiled.parts import Parts, array_of
+
 Ordinals: TypeAlias = npt.NDArray[np.uint32]
 Prints: TypeAlias = npt.NDArray[np.uint64]
 """Numbers below 2**32, in 64 bits so that no product overflows."""
@@ -34,8 +36,15 @@ _GROWTH: Final = 1.4
 _LEAST: Final = 64
 _AT_ONCE: Final = 32_768
 """Ids probed or added together: their intermediate arrays stay in the processor's cache."""
-_MOVED_PER_ADDED: Final = 8
-"""Old slots that move with each new entry. Five would do to be through before the next growth."""
+_ODD: Final = np.uint64(0x9E37_79B1)
+_MOVED_PER_ADDED: Final = 5
+"""Old slots that move with each new entry. Four would do to be through before the next growth."""
+_READY: Final = 0.65
+"""From here on, when the old one is gone, the next table is made ready with each new entry."""
+_TOUCHED_PER_ADDED: Final = 30
+"""Slots made ready with each new entry. 28 would do to be through when the table is full."""
+_PAGE: Final = 512
+"""Slots, or fewer: memory that is never touched is not there yet, and takes its time to come."""
 
 
 class Slots:
@@ -46,19 +55,27 @@ class Slots:
         self._old: Prints | None = None
         self._moved = 0
         self._entries = 0
+        self._next: Prints | None = None
+        self._touched = 0
 
     def __len__(self) -> int:
         return self._entries
 
     @property
     def nbytes(self) -> int:
-        """The bytes it takes; while it grows, those of both tables."""
-        return int(self._slots.nbytes) + (0 if self._old is None else int(self._old.nbytes))
+        """The bytes it takes; while it grows, those of both tables, as far as they are there."""
+        old = 0 if self._old is None else int(self._old.nbytes)
+        return int(self._slots.nbytes) + old + self._touched * self._slots.itemsize
+
+    @property
+    def moving(self) -> bool:
+        """Whether an old table still waits to be moved."""
+        return self._old is not None
 
     @property
     def growing(self) -> bool:
-        """Whether an old table still waits to be moved."""
-        return self._old is not None
+        """Whether there is a second table: an old one that is moved, or one that is made ready."""
+        return self._old is not None or self._next is not None
 
     # -- looking up --------------------------------------------------------------------------------
 
@@ -104,22 +121,65 @@ class Slots:
             _place(self._slots, some)
             self._entries += len(some)
 
-    def reserve(self, entries: int) -> None:
-        """Have room for so many in all, so that a bulk load need not grow step by step."""
-        if entries > self._entries and entries > len(self._slots) * _FULLEST:
-            self._grow(entries)
+    # -- as a whole --------------------------------------------------------------------------------
+
+    def bury(self, ordinals: Ordinals) -> None:
+        """Let no print lead to these any more. Their slots stay taken, under made-up prints."""
+        self._settle()
+        buried = np.zeros(int(ordinals.max(initial=0)) + 1, np.bool_)
+        buried[ordinals] = True
+        buried[0] = False
+        for start in range(0, len(self._slots), _AT_ONCE):
+            some = self._slots[start : start + _AT_ONCE]
+            held = some & _LOW
+            known = held < np.uint64(len(buried))
+            known[known] = buried[held[known]]
+            some[known] = (held[known] * _ODD & _LOW) << _HALF | held[known]
+
+    def parts(self) -> Parts:
+        """Return the table; it has moved from the old one then."""
+        self._settle()
+        return {"slots": self._slots}
+
+    def restore(self, parts: Parts) -> None:
+        """Hold a table. Raises ValueError where that is none."""
+        slots = array_of(parts, "slots")
+        if slots.dtype != np.uint64 or not len(slots):
+            message = "a table of slots is an array of 64-bit words"
+            raise ValueError(message)
+        self._slots, self._old, self._moved = slots, None, 0
+        self._next, self._touched = None, 0
+        self._entries = int(np.count_nonzero(slots))
+
+    def _settle(self) -> None:
+        while self._old is not None:
+            self._move(_AT_ONCE)
 
     def _make_room(self, added: int) -> None:
         self._move(added * _MOVED_PER_ADDED)
-        if self._entries + added > len(self._slots) * _FULLEST:
-            self._grow(self._entries + added)
+        entries = self._entries + added
+        if entries > len(self._slots) * _FULLEST:
+            self._grow(entries)
+        elif entries > len(self._slots) * _READY:
+            self._make_ready(added * _TOUCHED_PER_ADDED)
+
+    def _make_ready(self, slots: int) -> None:
+        """Have the next table's memory brought in, so that the first entries need not wait."""
+        if self._next is None:
+            self._next = np.zeros(int(len(self._slots) * _GROWTH), np.uint64)
+        end = min(self._touched + slots, len(self._next))
+        self._next[self._touched : end : _PAGE] = _EMPTY
+        self._touched = end
 
     def _grow(self, entries: int) -> None:
-        while self._old is not None:
-            self._move(_AT_ONCE)
+        self._settle()
         room = max(int(len(self._slots) * _GROWTH), int(entries / _FULLEST) + 1)
         self._old, self._moved = self._slots, 0
-        self._slots = np.zeros(room, np.uint64)
+        ready = self._next
+        if ready is None or len(ready) != room:
+            ready = np.zeros(room, np.uint64)
+        self._slots = ready
+        self._next, self._touched = None, 0
 
     def _move(self, slots: int) -> None:
         if self._old is None:

@@ -10,6 +10,7 @@ gathers, products and sums. An id longer than `LONGEST` bytes is hashed by its k
 import hashlib
 import struct
 from collections.abc import Sequence
+from copy import copy
 from operator import mul
 from typing import Final
 
@@ -61,13 +62,33 @@ class Spelled:
     """A batch of ids, as bytes that can be looked at all together."""
 
     def __init__(
-        self, text: bytes, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]
+        self,
+        text: bytes | memoryview,
+        starts: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+        words: npt.NDArray[np.uint64] | None = None,
     ) -> None:
-        """Take texts that lie one behind the other within `text`, as in an Arrow string array."""
+        """Take texts that lie one behind the other within `text`, as in an Arrow string array.
+
+        `words` is the view of `words_at`, for whoever has one.
+        """
         self.starts = starts
         self.lengths = lengths
-        self.words = words_at(text + _PADDING)
+        self.words = words_at(bytes(text) + _PADDING) if words is None else words
         self._text = text
+
+    @classmethod
+    def over(
+        cls,
+        padded: npt.NDArray[np.uint8],
+        starts: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+    ) -> "Spelled":
+        """Take texts within bytes that nobody changes any more; nothing is copied.
+
+        Eight more bytes follow after the last text.
+        """
+        return cls(padded[: -len(_PADDING)].data, starts, lengths, words_at(padded))
 
     @classmethod
     def of(cls, ids: Sequence[str]) -> "Spelled":
@@ -84,14 +105,26 @@ class Spelled:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def all_bytes(self) -> bytes:
+    def all_bytes(self) -> bytes | memoryview:
         """Return the bytes of all of them."""
         return self._text
+
+    def texts(self) -> list[str]:
+        """Return them as Python strings, for whoever has to look at each."""
+        ends = (self.starts + self.lengths).tolist()
+        each = zip(self.starts.tolist(), ends, strict=True)
+        return [str(self._text[start:end], "utf-8", "surrogatepass") for start, end in each]
+
+    def some(self, some: slice | Positions) -> "Spelled":
+        """Return some of them, over the same bytes."""
+        part = copy(self)
+        part.starts, part.lengths = self.starts[some], self.lengths[some]
+        return part
 
     def text(self, position: int) -> bytes:
         """Return the bytes of one of them."""
         start = self.starts.item(position)
-        return self._text[start : start + self.lengths.item(position)]
+        return bytes(self._text[start : start + self.lengths.item(position)])
 
 
 class Hashing:
@@ -99,6 +132,7 @@ class Hashing:
 
     def __init__(self, seed: bytes) -> None:
         """Take at least 16 bytes that nobody who chooses ids knows."""
+        self.seed = seed
         keys = hashlib.shake_256(seed).digest(8 * (_WORDS + 2))
         self._keys = np.frombuffer(keys, "<u8").astype(np.uint64)
         self._first, self._of_length, *rest = map(int, self._keys)

@@ -11,6 +11,7 @@ import numpy as np
 
 from service.decisions.compiled.exceptions import Exceptions
 from service.decisions.compiled.growing import Growing
+from service.decisions.compiled.parts import Parts, under, within
 from service.decisions.compiled.slots import Ordinals
 from service.domain.instant import Instant
 
@@ -73,3 +74,19 @@ class Voices:
     def with_own(self, artist: int) -> Ordinals:
         """Return an artist, and all the artist's voices about one content."""
         return np.array([artist, *self.exceptions.of(artist)], np.uint32)
+
+    def parts(self) -> Parts:
+        """Return what is the same in every column."""
+        return {
+            "standing": self.standing.held,
+            "registered_at": self.registered_at.held,
+            "said": self.said.held,
+            **under("exceptions", self.exceptions.parts()),
+        }
+
+    def restore(self, parts: Parts) -> None:
+        """Hold voices. Raises ValueError where parts do not fit."""
+        self.standing.restore(parts, "standing")
+        self.registered_at.restore(parts, "registered_at")
+        self.said.restore(parts, "said")
+        self.exceptions.restore(within(parts, "exceptions"))

@@ -5,15 +5,17 @@ deliveries are one array for the whole use. So a notice to a million artists cos
 but the state that names the shape.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from service.decisions.compiled.answers import FOREVER, Codes, Instants
+from service.decisions.compiled.answers import FOREVER, Codes, Instants, Packed
 from service.decisions.compiled.deliveries import Deliveries
 from service.decisions.compiled.shapes import Shape, Terms
 from service.decisions.compiled.slots import Ordinals
 from service.decisions.compiled.voices import Voices
+from service.domain.instant import Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,35 +35,45 @@ class WindowShape:
     ) -> tuple[Codes, Instants, Instants]:
         """Return code, start and end for artists whose answers have this shape."""
         shape = self.shape
-        closes = {
-            number: self._closes(number, artists, deliveries, terms)
-            for number in {*shape.edges, shape.start, shape.end} - {0, None}
-            if number is not None
-        }
-        phase = np.zeros(len(artists), np.intp)
-        for edge in shape.edges:
-            phase += closes[edge] <= now
-        codes = np.array(shape.codes, np.int32)[phase]
+        at = {n: deliveries.at(self.told[n - 1], artists) for n in self._looked_at()}
+        instants = {n: opens_at + self._notice(n, terms) for n, opens_at in at.items()}
         if shape.start == 0:
-            start = self._settled(artists, voices, deliveries, terms)
-        else:
-            start = _instants(closes, shape.start, len(artists))
-        return codes, start, _instants(closes, shape.end, len(artists))
+            settled = np.maximum(voices.registered_at.values.take(artists), terms.published_at)
+            for delivered in at.values():
+                np.maximum(settled, delivered, out=settled)
+            instants[0] = settled
+        codes: Codes = np.full(len(artists), shape.codes[0], np.int32)
+        for edge, code in zip(shape.edges, shape.codes[1:], strict=True):
+            codes = np.where(instants[edge] <= now, np.int32(code), codes)
+        never = np.full(len(artists), FOREVER, np.int64)
+        return (
+            codes,
+            never if shape.start is None else instants[shape.start],
+            never if shape.end is None else instants[shape.end],
+        )
 
-    def _closes(
-        self, number: int, artists: Ordinals, deliveries: Deliveries, terms: Terms
-    ) -> Instants:
-        version = self.told[number - 1]
-        return deliveries.at(version, artists) + terms.versions[version - 1].notice_period
+    def answer_one(
+        self, artist: int, now: int, voices: Voices, deliveries: Deliveries, terms: Terms
+    ) -> Packed:
+        """Return code, start and end for one artist whose answer has this shape."""
+        shape = self.shape
+        at = [deliveries.at_one(version, artist) for version in self.told]
+        closes = (opens_at + self._notice(n, terms) for n, opens_at in enumerate(at, start=1))
+        registered_at = voices.registered_at.values.item(artist)
+        instants = [max(registered_at, terms.published_at, *at), *closes]
+        phase = sum(instants[edge] <= now for edge in shape.edges)
+        return (
+            shape.codes[phase],
+            FOREVER if shape.start is None else instants[shape.start],
+            FOREVER if shape.end is None else instants[shape.end],
+        )
 
-    def _settled(
-        self, artists: Ordinals, voices: Voices, deliveries: Deliveries, terms: Terms
-    ) -> Instants:
-        settled = np.maximum(voices.registered_at.values[artists], terms.published_at)
-        for version in self.told:
-            np.maximum(settled, deliveries.at(version, artists), out=settled)
-        return settled
+    def _looked_at(self) -> Iterable[int]:
+        """Return the numbers of the closes that an answer is made of."""
+        shape = self.shape
+        if shape.start == 0:
+            return range(1, len(self.told) + 1)
+        return {n for n in (*shape.edges, shape.start, shape.end) if n}
 
-
-def _instants(closes: dict[int, Instants], number: int | None, size: int) -> Instants:
-    return np.full(size, FOREVER, np.int64) if number is None else closes[number]
+    def _notice(self, number: int, terms: Terms) -> Duration:
+        return terms.versions[self.told[number - 1] - 1].notice_period

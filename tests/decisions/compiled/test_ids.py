@@ -6,28 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.decisions.compiled.ids import UNKNOWN, Ids
-from service.decisions.compiled.slots import Prints
 from service.decisions.compiled.spelling import LONGEST, Hashing, Spelled, spell
-
-SEED = b"sixteen bytes of tests"
-
-
-class Narrow(Hashing):
-    """Prints of which there are only a few, all of them at the table's very end."""
-
-    def __init__(self, different: int) -> None:
-        """Let there be so many different prints."""
-        super().__init__(SEED)
-        self._different = different
-
-    def of(self, text: bytes) -> int:
-        """Return a print that many share."""
-        return 0xFFFF_FFFF - super().of(text) % self._different
-
-    def of_all(self, ids: Spelled) -> Prints:
-        """Return prints that many share."""
-        return np.uint64(0xFFFF_FFFF) - super().of_all(ids) % np.uint64(self._different)
-
+from tests.decisions.compiled.compiling import SEED, Narrow
 
 texts = st.text(max_size=40) | st.text("ab\0é𝄞", max_size=20) | st.text("a", max_size=LONGEST + 9)
 hashings = st.sampled_from([Hashing(SEED), Narrow(1), Narrow(3)])
@@ -70,7 +50,7 @@ def test_what_is_there_stays_found_while_the_table_grows(hashing: Hashing, numbe
         assert not ids.find_all(strangers).any()
         assert ids.find(known[-1]) == len(known)
         assert ids.find("truck-00000") == UNKNOWN
-        grew.add(ids._slots.growing)
+        grew.add(ids._slots.moving)
     assert grew == {True, False}
 
 
@@ -78,7 +58,7 @@ def test_an_addition_moves_a_bounded_part_of_the_table() -> None:
     """No single new id waits for all the others to move."""
     ids = Ids(Hashing(SEED))
     ids.add_all([f"track-{number}" for number in range(100_000)])
-    while not ids._slots.growing:
+    while not ids._slots.moving:
         ids.add(f"more-{len(ids)}")
     moved = ids._slots._moved
     ids.add("one more")
@@ -92,8 +72,8 @@ def test_an_id_costs_at_most_24_bytes_beside_its_own(number: int) -> None:
     ids.add_all([f"track-{number}" for number in range(number)])
     extra = 0
     while ids._slots.growing:
-        ids.add(f"more-{extra}")
-        extra += 1
+        ids.add_all([f"more-{extra + number}" for number in range(100)])
+        extra += 100
     assert ids.nbytes - ids._starts.nbytes + 8 * len(ids) <= 24 * len(ids)
     assert ids._starts.nbytes <= 8 * len(ids) * 1.25 + 8_192
 
@@ -106,17 +86,6 @@ def test_a_nameless_ordinal_is_found_by_nothing() -> None:
     empty = ids.add("")
     assert empty not in {UNKNOWN, nameless}
     assert ids.find("") == ids.find_all(Spelled.of([""]))[0] == empty
-
-
-def test_room_reserved_is_not_grown_again() -> None:
-    """A bulk load of a known number of ids finds its room at once."""
-    ids = Ids(Hashing(SEED))
-    ids.reserve(10_000)
-    ids.add_all([f"track-{number}" for number in range(100)])
-    room = len(ids._slots._slots)
-    ids.add_all([f"track-{number}" for number in range(10_000)])
-    assert len(ids._slots._slots) == room
-    assert not ids._slots.growing
 
 
 def test_ids_in_one_buffer_need_no_strings() -> None:

@@ -2,24 +2,30 @@
 
 import random
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.decisions.compiled import columns
-from service.decisions.compiled import compile as compiling_rules
-from service.decisions.compiled.columns import STALE
+from service.decisions.compiled import columns, shapes, told
+from service.decisions.compiled.columns import STALE, CompiledColumn
+from service.decisions.compiled.compile import Compiler
+from service.decisions.compiled.effort import Effort
 from service.decisions.compiled.index import CompiledIndex
+from service.decisions.compiled.shapes import Terms
+from service.decisions.compiled.slots import Ordinals
 from service.decisions.compiled.spelling import Spelled
 from service.domain.assessment import Reason
 from service.domain.consent import Answer, Scope
-from service.domain.decision import Query
+from service.domain.decision import Query, Span
 from service.domain.events import ContentStatus
 from service.domain.history import History
 from service.domain.policy import Mode
 from tests.decisions.compiled.compiling import (
     HASHING,
+    Narrow,
     all_stale,
     assert_as_the_rules,
     compiled,
@@ -59,6 +65,14 @@ def test_an_index_built_at_once_answers_as_the_rules_do(ledger: Ledger, least: i
     assert_as_the_rules(index, history, asked, every_instant(history))
 
 
+@given(histories)
+@settings(max_examples=20)
+def test_ids_that_look_alike_are_answered_as_the_rules_do(ledger: Ledger) -> None:
+    """Even where all ids there are have one print."""
+    index, history = compiled(ledger.events, Narrow(1)), ledger.history
+    assert_as_the_rules(index, history, questions(history), every_instant(history)[:3])
+
+
 @given(histories, st.randoms(use_true_random=False))
 def test_an_index_fed_event_by_event_answers_as_the_rules_do(
     ledger: Ledger, rng: random.Random
@@ -69,6 +83,8 @@ def test_an_index_fed_event_by_event_answers_as_the_rules_do(
         index.apply(revision, at, fact)
         if rng.random() < 0.3:
             index.refresh(rng.choice((1, 2, 100)))
+        if rng.random() < 0.3:
+            _prepare(index, rng.choice(questions(ledger.history)), rng.choice((1, 2, 100)))
         if rng.random() < 0.6:
             history = fold(ledger.events[:revision])
             asked = [
@@ -81,6 +97,21 @@ def test_an_index_fed_event_by_event_answers_as_the_rules_do(
             assert_as_the_rules(index, history, asked, chosen)
     assert_as_the_rules(
         index, ledger.history, questions(ledger.history), every_instant(ledger.history)
+    )
+
+
+def _prepare(index: CompiledIndex, query: Query, most: int) -> bool:
+    """Prepare everything there is in one column, a slice."""
+    by_artist = query.content is None
+    known = len(index.subjects if by_artist else index.contents)
+    everything = np.arange(known + 2, dtype=np.uint32)
+    return index.prepare(
+        query.use,
+        query.recipient,
+        artists=everything if by_artist else None,
+        contents=None if by_artist else everything,
+        min_version=query.min_version,
+        most=most,
     )
 
 
@@ -150,14 +181,67 @@ def test_the_background_leaves_nothing_stale(seed: int, most: int) -> None:
     assert_as_the_rules(index, ledger.history, asked, [ledger.history.recorded_at])
 
 
+@given(seeds, st.integers(1, 300))
+@settings(max_examples=30)
+def test_what_is_prepared_is_answered_without_asking_the_rules(seed: int, most: int) -> None:
+    """In slices however small, each of which comes further, while other columns stay stale."""
+    rng = random.Random(seed)
+    ledger = Crowd(rng, rng.choice(tuple(TEMPERS))).live(60)
+    index, history = compiled(ledger.events), ledger.history
+    asked = questions(history)
+    for query in rng.sample(asked, min(5, len(asked))):
+        slices = 0
+        while not _prepare(index, query, most):
+            slices += 1
+            assert slices <= len(index.subjects)
+        alike = replace(query, content=None, artist=None)
+        column = [one for one in asked if replace(one, content=None, artist=None) == alike]
+        some = [one for one in column if (one.content is None) is (query.content is None)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Compiler, "freshen", _never)
+            assert_as_the_rules(index, history, some, [history.recorded_at])
+
+
+def _never(_: Compiler, __: CompiledColumn, stale: Ordinals, ___: Effort) -> bool:
+    assert not len(stale)
+    return True
+
+
+def test_a_slice_asks_the_rules_no_more_often_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many orders of instants, or voices that spoke, there are to look at."""
+    calls: list[object] = []
+    spans = Terms.spans
+
+    def counted(*arguments: Any) -> tuple[Span, ...]:
+        calls.append(arguments)
+        return spans(*arguments)
+
+    for temper in ("windows", "talk"):
+        index = compiled(Crowd(random.Random(temper), temper).live(200).events)
+        everybody = np.arange(len(index.subjects), dtype=np.uint32)
+        index.decide_many(MUSIC, "internal", artists=everybody[:1], now=index.recorded_at)
+        monkeypatch.setattr(Terms, "spans", counted)
+        for prepared in (True, False):
+            all_stale(index)
+            done = False
+            while not done:
+                calls.clear()
+                if prepared:
+                    done = index.prepare(MUSIC, "internal", artists=everybody, most=1)
+                else:
+                    done = not index.refresh(most=1)
+                assert len(calls) <= 1
+        monkeypatch.undo()
+
+
 @pytest.mark.parametrize("temper", ["windows", "talk"])
 def test_answers_are_the_same_where_room_runs_out(
     temper: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More shapes than states, more orders than fit a number, more than can be remembered."""
     monkeypatch.setattr(columns, "LAST_SHAPE", columns.FIRST_SHAPE + 1)
-    monkeypatch.setattr(compiling_rules, "_FULL", 1_000)
-    monkeypatch.setattr(compiling_rules, "_MOST_REMEMBERED", 2)
+    monkeypatch.setattr(told, "_FULL", 1_000)
+    monkeypatch.setattr(shapes, "_MOST_REMEMBERED", 2)
     for _ in range(20):
         rng = random.Random(random.getrandbits(32))
         ledger = Crowd(rng, temper).live(60)

@@ -52,27 +52,49 @@ def ask(index: CompiledIndex, query: Query) -> Reason:
 
 @given(ledgers(talk) | ledgers())
 @settings(max_examples=50)
-def test_an_excerpt_explains_what_the_whole_history_explains(ledger: Ledger) -> None:
+def test_the_index_explains_what_the_whole_history_explains(ledger: Ledger) -> None:
     """Everything that an answer rests on can be had from the index, to the last record."""
     index, history = compiled(ledger.events), ledger.history
     for query in questions(history):
-        contents = [] if query.content is None else [query.content]
-        subjects = [] if query.artist is None else [query.artist]
-        excerpt = index.excerpt(contents=contents, subjects=subjects)
         for now in every_instant(history)[:4]:
-            assert explain(excerpt, query, now, str) == explain(history, query, now, str)
+            assert explain(index.history, query, now, str) == explain(history, query, now, str)
+            assert decide(index.history, query, now) == decide(history, query, now)
 
 
-def test_a_crowd_is_explained_as_the_rules_explain_each() -> None:
-    """In one excerpt for all of it."""
-    for temper in TEMPERS:
-        history = (ledger := Crowd(random.Random(temper), temper).live(60)).history
-        excerpt = compiled(ledger.events).excerpt(
-            contents=history.content, subjects=history.artists
-        )
-        for query in questions(history):
-            now = history.recorded_at
-            assert explain(excerpt, query, now, str) == explain(history, query, now, str)
+@pytest.mark.parametrize("temper", TEMPERS)
+def test_a_crowd_is_explained_as_the_rules_explain_each(temper: str) -> None:
+    """The index is the history of all of them, but for when content was put."""
+    history = (ledger := Crowd(random.Random(temper), temper).live(60)).history
+    known = compiled(ledger.events).history
+    assert known.artists == history.artists
+    assert {name: item for name, (item, _) in known.content.items()} == {
+        name: item for name, (item, _) in history.content.items()
+    }
+    assert (len(known.artists), len(known.content)) == (len(history.artists), len(history.content))
+    for query in questions(history):
+        now = history.recorded_at
+        assert explain(known, query, now, str) == explain(history, query, now, str)
+
+
+def test_the_history_grows_with_the_index() -> None:
+    """Who was looked at stays as they were; whoever looks again sees what has happened since."""
+    index = told(OPT_OUT, ContentPut((_song("ben"),)))
+    history = index.history
+    assert (dict(history.artists), len(history.artists), list(history.content)) == ({}, 0, ["song"])
+    assert "ben" not in history.artists
+    index.apply(3, 30, ArtistsRegistered(("ana", "ben")))
+    ben = history.artists["ben"]
+    index.apply(4, 40, ConsentRecorded("ben", Answer.OPT_OUT, Scope("*", "song")))
+    index.apply(5, 50, ConsentRecorded("ben", Answer.OPT_OUT, Scope("*", "never put")))
+    assert (list(history.artists), len(history.artists)) == (["ben", "ana"], 2)
+    assert (ben.records, len(history.artists["ben"].records)) == ({}, 2)
+    assert ("never put" in history.content, list(history.content)) == (False, ["song"])
+    assert history.content["song"][0] == _song("ben")
+    assert (history.revision, history.recorded_at, history.first_artist_at) == (5, 50, 30)
+    assert [version.version for version in history.versions["music"]] == [1]
+    assert history.artists.get("") is None
+    with pytest.raises(KeyError):
+        history.content["never put"]
 
 
 # -- time ------------------------------------------------------------------------------------------
@@ -211,7 +233,7 @@ def test_what_an_erased_artist_said_is_gone() -> None:
         ConsentRecorded("ana", Answer.OPT_IN, Scope("music")),
     )
     assert index.records.of(index.subjects.find("ana")) == []
-    (ana,) = index.excerpt(subjects=["ana"]).artists.values()
+    (ana,) = index.history.artists.values()
     assert ana.erased
     assert not ana.records
     assert not ana.delivered

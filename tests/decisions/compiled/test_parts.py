@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.decisions.compiled.answers import FOREVER, LAST_PERMIT, REASONS
+from service.decisions.compiled.answers import FOREVER, LAST_PERMIT, REASONS, Answers
 from service.decisions.compiled.deliveries import Deliveries
 from service.decisions.compiled.exceptions import Exceptions
 from service.decisions.compiled.growing import Growing
@@ -19,7 +19,9 @@ from service.decisions.compiled.rows import Rows
 from service.decisions.compiled.shapes import Shape
 from service.domain.assessment import PERMITS, Reason
 from service.domain.consent import Answer, ConsentRecord, Scope
+from service.domain.decision import Decision
 from service.domain.events import ContentStatus
+from service.domain.interval import NEVER, Interval
 
 ordinals = st.integers(1, 2**32 - 1)
 
@@ -34,6 +36,41 @@ def test_permits_are_the_first_reasons() -> None:
     assert {reason for n, reason in enumerate(REASONS) if n <= LAST_PERMIT} == PERMITS
     assert len(REASONS) < 32
     assert REASONS[0] is Reason.OPEN
+
+
+# -- answers ---------------------------------------------------------------------------------------
+
+intervals = st.builds(
+    lambda start, length: Interval(start, None if length is None else start + length),
+    st.integers(0, 2**61),
+    st.none() | st.integers(1, 2**61),
+)
+decisions = st.builds(
+    lambda reason, version, interval: Decision(
+        permitted=reason in PERMITS, reason=reason, policy_version=version, interval=interval
+    ),
+    st.sampled_from(Reason),
+    st.none() | st.integers(1, 10_000),
+    st.just(NEVER) | intervals,
+)
+
+
+@given(st.lists(st.lists(decisions, max_size=9), min_size=1, max_size=4), st.randoms())
+def test_answers_are_decisions_side_by_side(
+    batches: list[list[Decision]], rng: random.Random
+) -> None:
+    """Whatever was put in comes out, from batches put together and from parts of them."""
+    all_of_them = [one for batch in batches for one in batch]
+    answers, start = Answers.empty(len(all_of_them)), 0
+    for batch in batches:
+        answers.place(slice(start, start + len(batch)), Answers.of(batch))
+        start += len(batch)
+    assert [answers.decision(n) for n in range(len(answers))] == all_of_them
+    chosen = rng.choices(range(len(answers)), k=5) if all_of_them else []
+    some_of_them = answers.take(np.array(chosen, np.intp))
+    assert [some_of_them.decision(n) for n in range(len(chosen))] == [
+        all_of_them[position] for position in chosen
+    ]
 
 
 # -- arrays that grow ------------------------------------------------------------------------------
@@ -60,12 +97,12 @@ def test_a_view_of_an_array_that_grows_stays_what_it_was() -> None:
 
 
 def test_one_more_value_takes_a_bounded_step() -> None:
-    """The room beyond is a quarter at first, and never more than about a million values."""
+    """The room beyond is a quarter at first, and never more than a quarter of a million values."""
     array = Growing(np.uint8)
     array.reach(20_000_000)
     before = len(array.values)
     array.append(1)
-    assert len(array.values) - before == 1 << 20
+    assert len(array.values) - before == 1 << 18
 
 
 # -- sparse keys -----------------------------------------------------------------------------------
@@ -155,7 +192,7 @@ def test_the_first_delivery_counts() -> None:
     deliveries.deliver(3, some(7), 30, ordinals=8)
     deliveries.reach(8)
     assert deliveries.at(1, some(1, 2, 3, 4, 7)).tolist() == [0, 10, 10, 20, 0]
-    assert deliveries.anybody(8).tolist() == [2, 3, 4, 7]
+    assert np.flatnonzero(deliveries.reached(8)).tolist() == [2, 3, 4, 7]
     assert [deliveries.of(one) for one in (1, 2, 7)] == [{}, {1: 10}, {3: 30}]
     deliveries.forget(2)
     assert deliveries.of(2) == {}
