@@ -442,12 +442,35 @@ class IdempotencyKey(Table, table=True):
 
 
 class DecisionLogRow(Table, table=True):
-    """One answered check: who asked what, at which revision, and every outcome."""
+    """One answered check: who asked what, at which revision, and every outcome.
+
+    It lies in the part of its month (UTC). `one` is what was asked about where that was one thing
+    alone; `reasons` counts the outcomes by reason. What may be null was not written by the release
+    before the one that divided the log: there `request` has use, recipient and so on.
+    """
 
     __tablename__ = "decisions"
-    __table_args__ = (Index("ix_decisions_answered_at", "answered_at"),)
+    __table_args__ = (
+        PrimaryKeyConstraint("answered_at", "decision_id"),
+        Index(
+            "ix_decisions_of_many",
+            "answered_at",
+            "decision_id",
+            postgresql_where="one IS NULL",
+        ),
+        Index(
+            "ix_decisions_words",
+            "one",
+            "run",
+            "client",
+            postgresql_using="brin",
+            postgresql_ops=dict.fromkeys(("one", "run", "client"), "text_bloom_ops"),
+            postgresql_with={"autosummarize": "on"},
+        ),
+        {"postgresql_partition_by": "RANGE (answered_at)"},
+    )
 
-    decision_id: str = _text(primary_key=True)
+    decision_id: str = _text(nullable=False)
     answered_at: int = _instant(nullable=False)
     evaluated_at: int = _instant(nullable=False)
     revision: int = _bigint(nullable=False)
@@ -455,3 +478,11 @@ class DecisionLogRow(Table, table=True):
     caller: str = _text(nullable=False)
     request: dict[str, Any] = Field(sa_type=JSONB, nullable=False)
     outcomes: bytes = Field(sa_type=LargeBinary, nullable=False)
+    use: str | None = _text()
+    recipient: str | None = _text()
+    about: str | None = _text()
+    number: int | None = Field(default=None)
+    one: str | None = _text()
+    reasons: dict[str, int] | None = Field(default=None, sa_type=JSONB)
+    run: str | None = _text()
+    job: str | None = _text()
