@@ -132,6 +132,15 @@ def test_the_service_takes_what_the_chart_tells_it(
     assert not settings.local_issuer
 
 
+def test_a_pod_runs_as_many_processes_as_it_is_told(
+    minimal: list[Manifest], full: list[Manifest]
+) -> None:
+    """One unless the values say otherwise; nothing else in the environment decides."""
+    told = [environment(the(one, "Deployment"))["FERMATA_WORKERS"] for one in (minimal, full)]
+    assert [variable["value"] for variable in told] == ["1", "2"]
+    assert "FERMATA_WORKERS" not in environment(the(full, "Deployment", "worker"))
+
+
 def test_further_settings_reach_the_service_and_the_migration(full: list[Manifest]) -> None:
     """Text stays text."""
     for workload in workloads(full):

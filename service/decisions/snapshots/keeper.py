@@ -1,0 +1,186 @@
+"""The keeper: it has a snapshot written when the newest is too old, and none outlive an erasure.
+
+A process of its own writes, at the lowest claim to the processor: a service never stops answering
+to write, and nobody changes an index that is being written. It reads the last snapshot and the
+ledger as a starting service does, so writing one also proves that it can be read.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Self
+
+from service.clock import Clock
+from service.decisions.index import Index
+from service.decisions.snapshots.file import reach_of
+from service.decisions.snapshots.folder import FolderBusy, SnapshotFolder
+from service.decisions.snapshots.sealed import Reach
+from service.domain.instant import SECOND, Duration
+
+_log = logging.getLogger(__name__)
+
+_LOOKS_EVERY: Final = 1
+"""Seconds. So long an erasure may go unnoticed here."""
+
+_SETTLING: Final[Duration] = 30 * SECOND
+"""A service that has just started has better things to do."""
+
+_RETRY_AFTER: Final[Duration] = 300 * SECOND
+_LONGEST_WRITE: Final = 3_600
+"""Seconds. A writer that takes longer is stopped."""
+
+_IDS_AN_EVENT: Final = 100
+_LAST_WORDS: Final = 2_000
+_STOPPING: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """The command that writes a snapshot, and the environment it runs in."""
+
+    environment: Mapping[str, str]
+    command: Sequence[str] = (sys.executable, "-m", "service.cli.snapshot")
+
+    @classmethod
+    def of(cls, url: str, key_encryption_key: str, folder: Path) -> Self:
+        """Return the command for a database, its key as text, and a folder."""
+        return cls(
+            {
+                **os.environ,
+                "DATABASE_URL": url,
+                "FERMATA_KEY_ENCRYPTION_KEY": key_encryption_key,
+                "FERMATA_SNAPSHOT_DIR": str(folder),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How far the newest snapshot may be behind: in events, and in the ledger's own time.
+
+    A hundred new ids count as one event more: a bulk event brings ten thousand.
+    """
+
+    events: int
+    interval: Duration
+
+    def is_behind(self, newest: Reach | None, now: Reach) -> bool:
+        """Tell whether it is time for another."""
+        if newest is None or now.revision <= newest.revision:
+            return newest is None and now.revision > 0
+        events = now.revision - newest.revision + (now.ids - newest.ids) // _IDS_AN_EVENT
+        return events >= self.events or now.recorded_at - newest.recorded_at >= self.interval
+
+
+@dataclass(slots=True)
+class SnapshotKeeper:
+    """Keeps the snapshots of one folder for a service that answers from `index`.
+
+    async with SnapshotKeeper(folder, index, writer, pace, clock, follower.caught_up): ...
+
+    Nobody has to tell it anything: it looks once a second at where the index stands and at
+    `last_erasure`. Any number of services may keep the same folder; one of them writes at a time.
+    Nothing that fails here is more than a warning in the log.
+    """
+
+    folder: Path
+    index: Index
+    writer: Writer
+    pace: Pace
+    clock: Clock
+    caught_up: asyncio.Event
+    """Set once the index has held all there was: there is nothing to keep before."""
+
+    _not_before: int = 0
+    _keeping: asyncio.Task[None] | None = None
+    _writing: asyncio.Task[None] | None = field(default=None)
+
+    async def __aenter__(self) -> Self:
+        """Start looking."""
+        self._keeping = asyncio.create_task(self._keep(), name="fermata-snapshot-keeper")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop looking, and a writer that is at work."""
+        for task in (self._keeping, self._writing):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    async def look(self) -> None:
+        """Remove what an erasure has overtaken, and have a snapshot written if it is time."""
+        snapshots = SnapshotFolder(self.folder)
+        if self.index.last_erasure:
+            await asyncio.to_thread(snapshots.discard_before, self.index.last_erasure)
+        newest = await asyncio.to_thread(snapshots.newest)
+        if (
+            self.pace.is_behind(newest, reach_of(self.index))
+            and (self._writing is None or self._writing.done())
+            and self.clock.monotonic() >= self._not_before
+            and not await asyncio.to_thread(lambda: snapshots.busy)
+        ):
+            self._writing = asyncio.create_task(self._write(), name="fermata-snapshot-writer")
+
+    async def written(self) -> None:
+        """Return when no writer of ours is at work."""
+        if self._writing is not None:
+            await asyncio.wait([self._writing])
+
+    async def _keep(self) -> None:
+        await self.caught_up.wait()
+        self._not_before = self.clock.monotonic() + _SETTLING
+        while True:
+            try:
+                await self.look()
+            except OSError as error:
+                _log.warning("cannot look after the snapshots in %s: %s", self.folder, error)
+            await asyncio.sleep(_LOOKS_EVERY)
+
+    async def _write(self) -> None:
+        try:
+            with SnapshotFolder(self.folder).turn():
+                async with asyncio.timeout(_LONGEST_WRITE):
+                    status, said = await self._run()
+        except FolderBusy:  # another service's keeper was quicker
+            return
+        except (OSError, TimeoutError) as error:
+            status, said = 1, str(error) or "it took too long"
+        if status:
+            self._not_before = self.clock.monotonic() + _RETRY_AFTER
+            _log.warning("no snapshot was written, trying again in some minutes: %s", said)
+        else:
+            _log.info("%s", said)
+
+    async def _run(self) -> tuple[int, str]:
+        process = await asyncio.create_subprocess_exec(
+            *self.writer.command,
+            env=self.writer.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # a ^C is ours to pass on
+        )
+        try:
+            output, _ = await process.communicate()
+        except asyncio.CancelledError:
+            await _stop(process)
+            raise
+        said = output.decode(errors="replace").strip()[-_LAST_WORDS:]
+        return process.returncode or 0, said
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            async with asyncio.timeout(_STOPPING):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
