@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from service.auth.local_codes import Codes
 from service.auth.local_grant import (
     SETTINGS_PAGE,
     DevelopmentClient,
@@ -79,6 +80,7 @@ class LocalIssuer:
         *,
         key: ECKey | None = None,
         clients: Iterable[DevelopmentClient] = (),
+        codes: Codes | None = None,
     ) -> None:
         require_safe_url(url, "the local issuer")
         if not is_loopback(httpx2.URL(url).host) or httpx2.URL(url).path != "/":
@@ -87,7 +89,7 @@ class LocalIssuer:
         self.url = url.rstrip("/")
         self.audience = audience
         self.clients = tuple(clients)
-        self.logins = LocalLogins(clock)
+        self.logins = LocalLogins(clock, codes)
         self._clock = clock
         self._key = key or new_signing_key()
 

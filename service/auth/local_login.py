@@ -5,10 +5,11 @@ that count once and not for long. Browsers are sent back to the settings page of
 """
 
 import hmac
+import json
 import secrets
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -18,11 +19,12 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
+from service.auth.local_codes import Codes, CodesInMemory
 from service.auth.local_grant import SETTINGS_PAGE, GrantRefused
 from service.auth.login import CALLBACK_PATH
 from service.auth.trusted_issuer import is_loopback
 from service.clock import Clock
-from service.domain.instant import SECOND, Instant
+from service.domain.instant import SECOND
 
 _CODE_LIFETIME_S: Final = 60
 _CHALLENGE: Final = 43  # characters of a SHA-256 in base64url
@@ -96,29 +98,34 @@ def read_request(asked: Mapping[str, str]) -> AuthorizationRequest | GrantRefuse
 
 
 class LocalLogins:
-    """Remembers who signed in until their code is redeemed, in this process alone."""
+    """Remembers who signed in until their code is redeemed."""
 
     def __init__(
-        self, clock: Clock, *, random: Callable[[int], str] = secrets.token_urlsafe
+        self,
+        clock: Clock,
+        codes: Codes | None = None,
+        *,
+        random: Callable[[int], str] = secrets.token_urlsafe,
     ) -> None:
-        """Start with nobody."""
+        """Start with what is in `codes`; without one, remember in this process alone."""
         self._clock = clock
+        self._codes = CodesInMemory() if codes is None else codes
         self._random = random
-        self._begun: dict[str, tuple[AuthorizationRequest, str, Instant]] = {}
 
     def sign_in(self, request: AuthorizationRequest, subject: str) -> str:
         """Return a code for whoever says to be `subject`; it counts once, for a minute."""
-        now = self._clock.now()
-        self._begun = {code: kept for code, kept in self._begun.items() if now < kept[2]}
         code = self._random(32)
-        self._begun[code] = (request, subject, now + _CODE_LIFETIME_S * SECOND)
+        expires_at = self._clock.now() + _CODE_LIFETIME_S * SECOND
+        self._codes.put(code, json.dumps([asdict(request), subject, expires_at]))
         return code
 
     def redeem(self, form: Mapping[str, str]) -> SignIn | GrantRefused:
         """Return who signed in. A code is spent by the first who tries, however they fare."""
-        request, subject, expires_at = self._begun.pop(form.get("code", ""), (None, "", 0))
-        if request is None or self._clock.now() >= expires_at:
+        known = self._codes.take(form.get("code", ""))
+        kept, subject, expires_at = json.loads(known or "[null, null, 0]")
+        if kept is None or self._clock.now() >= expires_at:
             return GrantRefused("invalid_grant", "no such code, or it has been used, or is too old")
+        request = AuthorizationRequest(**kept)
         if form.get("client_id") != request.client_id:
             return GrantRefused("invalid_grant", "the code was given to another client")
         if form.get("redirect_uri") != request.redirect_uri:

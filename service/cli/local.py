@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from service.app import create_app
+from service.auth.local_codes import Codes
 from service.auth.local_grant import development_clients
 from service.auth.local_issuer import LocalIssuer, refuse_if_real_issuer
 from service.auth.local_key import kept_signing_key
@@ -21,6 +22,10 @@ from service.db.embedded import EmbeddedPostgres, default_data_dir
 from service.settings import KEY_BYTES, Settings
 
 _PRIVATE = 0o600
+_CONNECTIONS = 100
+"""PostgreSQL's own default."""
+_CONNECTIONS_EACH = 40
+"""More than one process opens even under load."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,8 @@ def database(settings: Settings) -> Iterator[Database]:
         yield Database(settings.database_url, settings.data_dir)
         return
     data_dir = settings.data_dir or default_data_dir()
-    with EmbeddedPostgres(data_dir / "postgres") as postgres:
+    most = max(_CONNECTIONS, settings.workers * _CONNECTIONS_EACH)
+    with EmbeddedPostgres(data_dir / "postgres", {"max_connections": str(most)}) as postgres:
         yield Database(postgres.url, data_dir)
 
 
@@ -53,9 +59,12 @@ def with_key(settings: Settings, data_dir: Path | None) -> Settings:
     return settings.model_copy(update={"key_encryption_key": SecretStr(kept)})
 
 
-def local_issuer(settings: Settings, data_dir: Path | None, port: int) -> tuple[LocalIssuer, str]:
+def local_issuer(
+    settings: Settings, data_dir: Path | None, port: int, codes: Codes | None = None
+) -> tuple[LocalIssuer, str]:
     """Return an issuer of development tokens at this port, and its clients' secret.
 
+    Where several processes are that issuer they share the folder, and `codes`.
     Raises RealIssuerConfigured where a real issuer is configured.
     """
     refuse_if_real_issuer(settings.issuer)
@@ -72,14 +81,22 @@ def local_issuer(settings: Settings, data_dir: Path | None, port: int) -> tuple[
         SystemClock(),
         key=None if data_dir is None else kept_signing_key(data_dir / "signing-key.json"),
         clients=development_clients(secret),
+        codes=codes,
     )
     return issuer, secret
 
 
 def app_for(settings: Settings, where: Database, issuer: LocalIssuer | None) -> FastAPI:
     """Return the app over a database."""
-    complete = with_key(settings, where.data_dir).model_copy(update={"database_url": where.url})
-    return create_app(complete, local_issuer=issuer)
+    return create_app(complete(settings, where), local_issuer=issuer)
+
+
+def complete(settings: Settings, where: Database) -> Settings:
+    """Return the settings with everything that an embedded database brings along."""
+    known = with_key(settings, where.data_dir).model_copy(update={"database_url": where.url})
+    if settings.database_url is not None or settings.snapshot_dir or where.data_dir is None:
+        return known
+    return known.model_copy(update={"snapshot_dir": where.data_dir / "snapshots"})
 
 
 def free_port() -> int:

@@ -2,7 +2,7 @@
 
 import typer
 
-from service.cli import demo, importing, migrate, openapi, policy, serve, worker
+from service.cli import demo, importing, migrate, openapi, policy, serve, snapshot, worker
 
 app = typer.Typer(
     name="fermata",
@@ -12,6 +12,7 @@ app = typer.Typer(
 )
 app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
+app.command("snapshot")(snapshot.snapshot)
 app.command("migrate")(migrate.migrate)
 app.command("demo")(demo.demo)
 app.command("import")(importing.import_catalog)

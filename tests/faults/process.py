@@ -39,6 +39,11 @@ class Command:
         )
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def runs(self) -> bool:
         """Whether it has not ended."""
         return self._process.poll() is None
@@ -48,10 +53,10 @@ class Command:
         self._process.kill()
         self._process.wait()
 
-    def stop(self) -> None:
-        """Ask it to end, and wait until it has."""
+    def stop(self) -> int:
+        """Ask it to end, wait until it has, and return its exit status."""
         self._process.terminate()
-        self._process.wait()
+        return self._process.wait()
 
 
 class Served(Command):
@@ -105,7 +110,7 @@ async def served(data_dir: Path, port: int, **settings: str) -> AsyncIterator[Se
 
 async def kill_with_children(pid: int) -> None:
     """End a process and all it has started at once, and return when none of them is left."""
-    doomed = [pid, *_children(pid)]
+    doomed = [pid, *children_of(pid)]
     for one in doomed:
         with contextlib.suppress(ProcessLookupError):
             os.kill(one, signal.SIGKILL)
@@ -113,18 +118,19 @@ async def kill_with_children(pid: int) -> None:
 
 
 def _wait_for_the_end_of(pids: list[int]) -> None:
-    while any(_runs(pid) for pid in pids):
+    while any(runs(pid) for pid in pids):
         time.sleep(_POLL_SECONDS)
 
 
-def _children(pid: int) -> Iterator[int]:
+def children_of(pid: int) -> Iterator[int]:
+    """Yield the processes that this one has started and that are there."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if _status(process)[1] == str(pid):
                 yield int(process.name)
 
 
-def _runs(pid: int) -> bool:
+def runs(pid: int) -> bool:
     """Whether it is there and not only waiting for its parent to notice its end."""
     with contextlib.suppress(OSError):
         return _status(Path(f"/proc/{pid}"))[0] != "Z"
