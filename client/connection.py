@@ -2,16 +2,18 @@
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeAlias
+from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar
 
 import httpx2
 
 Json: TypeAlias = dict[str, Any]
+_T = TypeVar("_T")
 
 _TRY_AGAIN: Final = frozenset({502, 503, 504})
 _UNAUTHENTICATED: Final = 401
+_OVERLOADED: Final = 429
 _ATTEMPTS: Final = 5
 _FIRST_PAUSE_SECONDS: Final = 0.2
 
@@ -26,9 +28,10 @@ class TokenSource(Protocol):
 class Problem(Exception):  # noqa: N818 - what the service calls it (RFC 9457)
     """The service refused, or could not answer. Nothing is permitted by it."""
 
-    def __init__(self, status: int, body: Json) -> None:
-        """Keep the problem document."""
+    def __init__(self, status: int, body: Json, retry_after: str = "") -> None:
+        """Keep the problem document, and after how many seconds to try again if that was said."""
         self.status = status
+        self.retry_after = int(retry_after) if retry_after.isdecimal() else None
         self.type: str = body.get("type", "about:blank")
         self.errors: Sequence[Json] = body.get("errors", ())
         details = "; ".join(f"{e['field']}: {e['message']}" for e in self.errors)
@@ -115,10 +118,33 @@ class Connection:
     def check(self, use: str, content: Sequence[str] | None = None, **options: object) -> Json:
         """Ask whether content may be used, or `artists=[…]`; results are in the order asked.
 
-        Raises Problem where there is no answer: treat it as a no.
+        Up to 100,000 at once; `client.arrow` asks about more. Where the service has no room it is
+        asked again, when it says. Raises Problem where there is no answer: treat it as a no.
         """
         asked = {} if content is None else {"content": list(content)}
-        return self._call("POST", "/v1/checks", {"use": use, **asked, **options})
+        body = {"use": use, **asked, **options}
+        return self._patiently(lambda: self._call("POST", "/v1/checks", body))
+
+    def exchange(self, path: str, body: bytes, media_type: str) -> bytes:
+        """Ask in another format than JSON, and be answered in it. Raises Problem.
+
+        Only for what changes nothing: where the service has no room it is asked again.
+        """
+        headers = {"Content-Type": media_type, "Accept": media_type}
+        return self._patiently(
+            lambda: self._answer("POST", path, content=body, headers=headers).content
+        )
+
+    @staticmethod
+    def _patiently(ask: Callable[[], _T]) -> _T:
+        for attempt in range(_ATTEMPTS):
+            try:
+                return ask()
+            except Problem as problem:
+                if problem.status != _OVERLOADED or attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(problem.retry_after or _FIRST_PAUSE_SECONDS * 2**attempt)
+        raise AssertionError
 
     def write(
         self,
@@ -165,17 +191,19 @@ class Connection:
         path: str,
         body: Json | None = None,
         *,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> httpx2.Response:
         request = self._http.build_request(
-            method, path, json=body, headers=headers, params=params or None
+            method, path, json=body, content=content, headers=headers, params=params or None
         )
         answer = self._send(request, fresh=False)
         if answer.status_code == _UNAUTHENTICATED and self._tokens is not None:
             answer = self._send(request, fresh=True)
         if not answer.is_success:
-            raise Problem(answer.status_code, _problem(answer))
+            retry_after = answer.headers.get("retry-after", "")
+            raise Problem(answer.status_code, _problem(answer), retry_after)
         return answer
 
     def _send(self, request: httpx2.Request, *, fresh: bool) -> httpx2.Response:

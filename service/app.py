@@ -9,11 +9,13 @@ from fastapi import FastAPI
 from service.api import (
     acknowledgements,
     artists,
+    changes,
     charter,
     checks,
     consents,
     contacts,
     content,
+    decisions,
     notices,
     operations,
     roster,
@@ -25,6 +27,7 @@ from service.api.authzen import evaluation, metadata, searches
 from service.api.authzen.request_id import RequestIds
 from service.api.context import Services
 from service.api.describe import describe
+from service.api.hot_path import HotPath
 from service.api.limits import BodyLimit
 from service.api.paths import EncodedSlashes
 from service.api.problems import answer_problems
@@ -58,6 +61,8 @@ _ROUTERS = (
     acknowledgements,
     webhook_endpoint,
     checks,
+    changes,
+    decisions,
     evaluation,
     searches,
     metadata,
@@ -95,7 +100,7 @@ def create_app(
             app.state.web = _web_services(s, trusted, login)
             yield
 
-    app = FastAPI(
+    app = HotPath(
         title="Fermata",
         lifespan=lifespan,
         docs_url=None,

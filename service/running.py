@@ -5,21 +5,29 @@ async with worker_alone(settings) as worker: ...                   # sends, and 
 """
 
 import os
-import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from service.api.context import Services
 from service.auth.verifier import TokenVerifier
 from service.clock import Clock, SystemClock
 from service.db.engine import Database
+from service.decisions.changes.events import Events
+from service.decisions.changes.places import Places
+from service.decisions.changes.reading import Changes
 from service.decisions.check import Checker
+from service.decisions.compiled.spelling import Hashing
 from service.decisions.evaluate import Evaluator
 from service.decisions.follower import Follower
 from service.decisions.index import Index
 from service.decisions.log import DecisionLog
+from service.decisions.refreshing import refreshed
 from service.decisions.search import Searcher
+from service.decisions.snapshots.keeper import Pace, SnapshotKeeper, Writer
+from service.decisions.snapshots.restore import restore
+from service.domain.instant import parse_duration
 from service.garbage import spared_from_collection
 from service.ledger.append import Appender
 from service.ledger.head import HeadReader
@@ -41,12 +49,11 @@ class Surroundings:
 
     clock: Clock
     random_bytes: RandomBytes
-    random_id: Callable[[], str]
 
 
 def real_surroundings() -> Surroundings:
     """Return the machine's own clocks and randomness."""
-    return Surroundings(SystemClock(), os.urandom, lambda: f"dec_{uuid.uuid4().hex}")
+    return Surroundings(SystemClock(), os.urandom)
 
 
 @asynccontextmanager
@@ -56,7 +63,10 @@ async def running(
     """Start every service in the order in which they need each other, and stop them in reverse."""
     url, vault = database_url(settings), Vault(key_of(settings), around.random_bytes)
     await require_key(url, vault)
-    patience, index = settings.head_timeout, Index()
+    patience, folder = settings.head_timeout, settings.snapshot_dir
+    index = await restore(folder, key_of(settings), url, vault) if folder is not None else None
+    if index is None:
+        index = Index(Hashing(around.random_bytes(32)))
     heads = HeadReader(
         url, around.clock, timeout=patience, max_disagreement=settings.max_clock_disagreement
     )
@@ -74,10 +84,24 @@ async def running(
         log=log,
         database=database,
         clock=around.clock,
-        random_id=around.random_id,
+        random_bytes=around.random_bytes,
         timeout=patience,
     )
-    evaluator = Evaluator(checker, index=index, heads=heads, log=log, random_id=around.random_id)
+    evaluator = Evaluator(
+        checker, index=index, heads=heads, log=log, random_bytes=around.random_bytes
+    )
+    changes = Changes(
+        Events(url, vault),
+        checker,
+        index=index,
+        follower=follower,
+        heads=heads,
+        log=log,
+        random_bytes=around.random_bytes,
+        timeout=patience,
+        most_behind=settings.changes_max_behind,
+        places=Places(settings.changes_max_readers),
+    )
     telemetry = Telemetry()
     async with AsyncExitStack() as stack:
         for closing in (verifier.aclose, heads.close):
@@ -88,8 +112,12 @@ async def running(
             log,
             appender,
             spared_from_collection(follower.caught_up, around.clock),
+            refreshed(index, follower, around.clock),
+            changes,
         ):
             await stack.enter_async_context(service)
+        if folder is not None:
+            await stack.enter_async_context(_keeper(settings, folder, index, follower, around))
         if settings.send_notices:
             await stack.enter_async_context(_working(settings, around, appender, heads, telemetry))
         yield Services(
@@ -104,6 +132,7 @@ async def running(
             evaluator=evaluator,
             searcher=Searcher(evaluator, index),
             log=log,
+            changes=changes,
             verifier=verifier,
             telemetry=telemetry,
             random_bytes=around.random_bytes,
@@ -137,6 +166,21 @@ async def worker_alone(
         yield await stack.enter_async_context(
             _working(settings, around, appender, heads, Telemetry())
         )
+
+
+def _keeper(
+    settings: Settings, folder: Path, index: Index, follower: Follower, around: Surroundings
+) -> SnapshotKeeper:
+    """Return what keeps this process's snapshots."""
+    key = settings.key_encryption_key
+    return SnapshotKeeper(
+        folder,
+        index,
+        Writer.of(database_url(settings), key.get_secret_value() if key else "", folder),
+        Pace(settings.snapshot_events, parse_duration(settings.snapshot_interval)),
+        around.clock,
+        follower.caught_up,
+    )
 
 
 @asynccontextmanager

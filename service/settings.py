@@ -131,7 +131,16 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65_535)
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="How many processes answer on this machine, each with an index of its own.",
+    )
     max_body_bytes: int = Field(default=16 * 1024 * 1024, ge=1_024)
+    max_arrow_bytes: int = Field(
+        default=64 * 1024 * 1024, ge=1_024, le=64 * 1024 * 1024, description="Of a check in Arrow."
+    )
     log_level: str = "info"
 
     head_timeout_ms: int = Field(
@@ -145,6 +154,32 @@ class Settings(BaseSettings):
     )
     tail_interval_ms: int = Field(
         default=20, ge=1, description="How often the index looks for new events by itself."
+    )
+
+    changes_max_behind: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="How many events a reader of changes may be behind; beyond, it starts anew.",
+    )
+    changes_max_readers: int = Field(
+        default=100, ge=1, description="How many readers of changes one process has at once."
+    )
+    changes_heartbeat_ms: int = Field(
+        default=15_000,
+        ge=10,
+        description="How often a stream of changes says where it is while nothing changes.",
+    )
+
+    snapshot_dir: Path | None = Field(
+        default=None,
+        description="Where snapshots of the index lie, so that starting takes seconds; beside the "
+        "embedded database's data unless set, and nowhere with a database of your own.",
+    )
+    snapshot_events: int = Field(
+        default=10_000, ge=1, description="How many events the newest snapshot may be behind."
+    )
+    snapshot_interval: Annotated[str, AfterValidator(_is_duration)] = Field(
+        default="PT1H", description="How long it may be behind, by the ledger's clock."
     )
 
     @model_validator(mode="after")
@@ -165,6 +200,11 @@ class Settings(BaseSettings):
     def head_timeout(self) -> float:
         """Seconds a strong check waits for the ledger's head."""
         return self.head_timeout_ms / 1_000
+
+    @property
+    def changes_heartbeat(self) -> float:
+        """Seconds after which a stream of changes says where it is."""
+        return self.changes_heartbeat_ms / 1_000
 
     @property
     def max_clock_disagreement(self) -> Duration:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter as Tally
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -22,6 +22,12 @@ class Telemetry:
             "Time from a check's arrival to its answer.",
             registry=self._registry,
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
+        )
+
+        self._overloaded = Counter(
+            "fermata_checks_overloaded",
+            "Checks turned away because as much was being answered as can be at once.",
+            registry=self._registry,
         )
 
         self._sends = Counter(
@@ -46,12 +52,16 @@ class Telemetry:
         """Say how many batches of a channel have something left to do."""
         self._waiting.labels(channel).set(number)
 
-    def count_check(self, reasons: Iterable[str], seconds: float) -> None:
-        """Count one answered check and its results."""
+    def count_check(self, reasons: Iterable[str] | Mapping[str, int], seconds: float) -> None:
+        """Count one answered check and its results: a reason each, or how many have which."""
         self._checks.inc()
         self._seconds.observe(seconds)
         for reason, number in Tally(reasons).items():
             self._results.labels(reason).inc(number)
+
+    def count_overloaded(self) -> None:
+        """Count one check that there was no room for."""
+        self._overloaded.inc()
 
     def exposition(self) -> bytes:
         """Return everything in the Prometheus text format."""

@@ -78,6 +78,7 @@ SEES_ARTISTS: Final = allowed(Scope.MANAGE, Scope.CATALOG, Scope.AUDIT)
 Catalogs = Annotated[Principal, allowed(Scope.CATALOG)]
 SEES_NOTICES: Final = allowed(Scope.NOTICE, Scope.POLICY, Scope.MANAGE, Scope.AUDIT)
 SEES_TOLD: Final = allowed(Scope.NOTICE, Scope.MANAGE, Scope.AUDIT)
+SEES_DECISIONS: Final = allowed(Scope.AUDIT)
 SEES_CONTENT: Final = allowed(Scope.MANAGE, Scope.CATALOG, Scope.AUDIT)
 Publishes = Annotated[Principal, allowed(Scope.POLICY)]
 NOTIFIES: Final = allowed(Scope.NOTICE)

@@ -1,4 +1,9 @@
-"""How the check's answer is described in the OpenAPI document; `check_wire` writes it by hand."""
+"""How the check is described in the OpenAPI document where nothing generates it.
+
+`check_results` and `check_arrow` write the answers by hand.
+"""
+
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
@@ -95,3 +100,21 @@ class CheckAnswer(BaseModel):
     use: str
     recipient: str
     results: list[CheckResult] | CheckColumns
+
+
+ARROW_REQUEST: Final[dict[str, Any]] = {
+    "description": "An Arrow IPC stream. Its one column, `content` or `artist`, holds up to "
+    "1,000,000 ids: strings of any encoding that Arrow has for them, none of them null. The "
+    "schema's metadata has what else the request says, but for `explain`, as JSON under the key "
+    '`fermata.check`: `{"use": "discovery.recommendation"}`.',
+    "type": "string",
+    "contentMediaType": "application/vnd.apache.arrow.stream",
+}
+ARROW_ANSWER: Final[dict[str, Any]] = {
+    "description": "An Arrow IPC stream of the columns `content` or `artist`, `permitted` (bool), "
+    "`reason` (dictionary of int8 to utf8), `policy_version` (int32), `permitted_from` and "
+    "`valid_until` (timestamp in microseconds, UTC), the last three null where there is none. The "
+    "schema's metadata has `decision_id`, `revision`, `evaluated_at`, `use` and `recipient`.",
+    "type": "string",
+    "contentMediaType": "application/vnd.apache.arrow.stream",
+}

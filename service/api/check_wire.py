@@ -1,28 +1,32 @@
-"""The check on the wire: read and written without an object per content."""
+"""The check on the wire: what stands around the ids, and what it means.
 
-from typing import Annotated, Final, Literal, TypeAlias
+    read_check(body) -> Asked       # of a request in JSON
+    read_about(text) -> AboutCheck  # of a request in Arrow, whose ids stand in a column
+
+Whatever it is asked in, a check is the same question, and `asked_of` makes it.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from service.api.check_ids import IdList, Ids, ids_in_json, refuse_nul, refused
+from service.api.check_results import Shape
 from service.api.problems import BodyMalformed
-from service.api.schemas.types import LARGEST_REVISION, LARGEST_VERSION, LONGEST_ID, MOST_ROWS
-from service.decisions.check import (
-    Answer,
+from service.api.schemas.types import LARGEST_REVISION, LARGEST_VERSION, LONGEST_ID
+from service.decisions.question import (
+    STRONG,
+    About,
     AtLeast,
     Check,
     Consistency,
     MaxStaleness,
-    Strong,
 )
-from service.decisions.explanation import ArtistExplanation, Explanation
-from service.domain.assessment import Applied
-from service.domain.instant import SECOND, Instant, format_instant, parse_instant
-from service.domain.interval import Interval
+from service.domain.instant import SECOND, Instant, parse_instant
 from service.domain.refusal import refuse
 from service.ledger.events import Json
 
-_Id: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
-_Ids: TypeAlias = Annotated[list[_Id], msgspec.Meta(min_length=1, max_length=MOST_ROWS)]
 _InstantText: TypeAlias = Annotated[
     str,
     msgspec.Meta(
@@ -31,7 +35,17 @@ _InstantText: TypeAlias = Annotated[
     ),
 ]
 _Text: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_ID)]
+_Run: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=LONGEST_ID,
+        description="The pipeline's own name of the job that asks. It is only recorded.",
+    ),
+]
 _LONGEST_STALENESS_MS: Final = 86_400_000
+_ABSENT: Final = msgspec.Raw()
+_T = TypeVar("_T")
 
 
 class CheckConsistency(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,67 +55,97 @@ class CheckConsistency(msgspec.Struct, forbid_unknown_fields=True):
     max_staleness_ms: Annotated[int, msgspec.Meta(ge=0, le=_LONGEST_STALENESS_MS)] | None = None
 
 
-class CheckRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """May this content be used for this, by them, now? Give `content` or `artists`, not both."""
+class AboutCheck(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """What a check is about, but for the ids: what Arrow carries beside its column."""
 
     use: _Text
     recipient: _Text = "internal"
-    content: _Ids | None = None
-    artists: _Ids | None = None
     consistency: Literal["strong"] | CheckConsistency = "strong"
     min_policy_version: Annotated[int, msgspec.Meta(ge=1, le=LARGEST_VERSION)] | None = None
     at: _InstantText | None = None
     explain: bool = False
-    shape: Literal["objects", "columns"] = "objects"
+    shape: Shape = "objects"
+    run: _Run | None = None
 
 
-_decoder = msgspec.json.Decoder(CheckRequest)
+class _CheckInJson(AboutCheck, forbid_unknown_fields=True, kw_only=True):
+    """The same with its ids as they were sent."""
+
+    content: msgspec.Raw = _ABSENT
+    artists: msgspec.Raw = _ABSENT
 
 
-def read_check(body: bytes) -> tuple[Check, Literal["objects", "columns"]]:
-    """Read a check and the shape it wants. Raises BodyMalformed or Refused."""
-    try:
-        asked = _decoder.decode(body)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        field = path.strip("`").removeprefix(".") or "body"
-        raise refuse(field, "invalid", message) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        message = f"the body is not valid JSON: {error}"
-        raise BodyMalformed(message) from None
-    if b"\\u0000" in body:  # JSON has no other way to write one
-        _refuse_nul(asked)
-    if (asked.content is None) == (asked.artists is None):
+class CheckRequest(AboutCheck, forbid_unknown_fields=True, kw_only=True):
+    """May this content be used for this, by them, now? Give `content` or `artists`, not both."""
+
+    content: IdList | None = None
+    artists: IdList | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A check as it was read, its ids, and the shape that an answer in JSON shall have."""
+
+    check: Check
+    ids: Ids
+    shape: Shape
+
+
+_in_json = msgspec.json.Decoder(_CheckInJson)
+_about = msgspec.json.Decoder(AboutCheck)
+
+
+def read_check(body: bytes) -> Asked:
+    """Read a check in JSON. Raises BodyMalformed or Refused."""
+    asked = _decoded(_in_json, body)
+    lists = {About.CONTENT: asked.content, About.ARTISTS: asked.artists}
+    given = {about: raw for about, raw in lists.items() if _is_there(raw)}
+    if len(given) != 1:
         raise refuse("content", "content_or_artists", "give `content` or `artists`, and not both")
-    return (
-        Check(
-            use=asked.use,
-            recipient=asked.recipient,
-            content=None if asked.content is None else tuple(asked.content),
-            artists=None if asked.artists is None else tuple(asked.artists),
-            consistency=consistency_of(asked.consistency),
-            min_policy_version=asked.min_policy_version,
-            at=None if asked.at is None else _at(asked.at),
-            explain=asked.explain,
-        ),
-        asked.shape,
+    ((about, raw),) = given.items()
+    return asked_of(asked, about, ids_in_json(bytes(raw), about.value))
+
+
+def read_about(text: bytes) -> AboutCheck:
+    """Read what a check is about, but for the ids. Raises BodyMalformed or Refused."""
+    return _decoded(_about, text)
+
+
+def asked_of(asked: AboutCheck, about: About, ids: Ids) -> Asked:
+    """Return the question that its parts are. Raises Refused."""
+    for field in ("use", "recipient", "run"):
+        refuse_nul(field, getattr(asked, field) or "")
+    check = Check(
+        use=asked.use,
+        recipient=asked.recipient,
+        about=about,
+        ids=ids.spelled,
+        consistency=consistency_of(asked.consistency),
+        min_policy_version=asked.min_policy_version,
+        at=None if asked.at is None else _at(asked.at),
+        explain=asked.explain,
+        run=asked.run,
     )
+    return Asked(check, ids, asked.shape)
 
 
-def _refuse_nul(asked: CheckRequest) -> None:
-    """PostgreSQL's text has no NUL, so nothing there has one, and the decision's log cannot."""
-    lists = {"content": asked.content or (), "artists": asked.artists or ()}
-    fields = {"use": asked.use, "recipient": asked.recipient}
-    fields |= {f"{name}[{n}]": one for name, ids in lists.items() for n, one in enumerate(ids)}
-    for field, text in fields.items():
-        if "\0" in text:
-            raise refuse(field, "invalid", "no name here holds the character NUL")
+def _decoded(decoder: msgspec.json.Decoder[_T], text: bytes) -> _T:
+    try:
+        return decoder.decode(text)
+    except msgspec.ValidationError as error:
+        raise refused(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BodyMalformed(f"the body is not valid JSON: {error}") from None
+
+
+def _is_there(raw: msgspec.Raw) -> bool:
+    return raw is not _ABSENT and bytes(memoryview(raw)[:4]) != b"null"
 
 
 def consistency_of(asked: Literal["strong"] | CheckConsistency) -> Consistency:
     """Read a consistency. Raises Refused."""
     if not isinstance(asked, CheckConsistency):
-        return Strong()
+        return STRONG
     if asked.at_least is not None and asked.max_staleness_ms is None:
         return AtLeast(asked.at_least)
     if asked.max_staleness_ms is not None and asked.at_least is None:
@@ -115,120 +159,6 @@ def _at(text: str) -> Instant:
         return parse_instant(text)
     except ValueError as error:
         raise refuse("at", "invalid", str(error)) from None
-
-
-class _Instants:
-    """Writes instants; most of a batch share few of them."""
-
-    def __init__(self) -> None:
-        self._known: dict[Instant | None, str | None] = {None: None}
-
-    def __call__(self, instant: Instant | None) -> str | None:
-        if instant not in self._known:
-            self._known[instant] = format_instant(instant)  # type: ignore[arg-type]
-        return self._known[instant]
-
-
-def write_answer(answer: Answer, shape: Literal["objects", "columns"]) -> bytes:
-    """Return the answer's JSON, results in the order asked."""
-    check = answer.check
-    body: Json = {
-        "decision_id": answer.decision_id,
-        "revision": answer.revision,
-        "evaluated_at": format_instant(answer.evaluated_at),
-        "use": check.use,
-        "recipient": check.recipient,
-    }
-    rows = _rows(answer)
-    if shape == "objects":
-        body["results"] = rows
-    else:
-        body["results"] = {name: [row[name] for row in rows] for name in rows[0]}
-    return msgspec.json.encode(body)
-
-
-def _rows(answer: Answer) -> list[Json]:
-    check = answer.check
-    asked, named = (
-        (check.content, "content") if check.content is not None else (check.artists, "artist")
-    )
-    written = _Instants()
-    rows: list[Json] = [
-        {
-            named: one,
-            "permitted": decision.permitted,
-            "reason": decision.reason.value,
-            "policy_version": decision.policy_version,
-            "permitted_from": written(decision.interval.start),
-            "valid_until": written(decision.interval.end),
-        }
-        for one, decision in zip(asked or (), answer.decisions, strict=True)
-    ]
-    if answer.explanations is not None:
-        for row, explanation in zip(rows, answer.explanations, strict=True):
-            row["explanation"] = explanation_json(explanation)
-    return rows
-
-
-def explanation_json(explanation: Explanation) -> Json:
-    """Return the whole chain behind one result."""
-    return {
-        "refused_outright": explanation.refused_outright,
-        "rightsholders": [_artist_json(one) for one in explanation.rightsholders],
-    }
-
-
-def _artist_json(one: ArtistExplanation) -> Json:
-    return {
-        "artist": one.artist,
-        "reason": one.reason.value,
-        **_interval_json(one.interval),
-        "policy": None
-        if one.policy is None
-        else {
-            "version": one.policy.version,
-            "mode": one.policy.mode.value,
-            "recipients": sorted(one.policy.recipients),
-            "revision": one.policy.revision,
-        },
-        "windows": [
-            {
-                "policy_version": window.version,
-                "opens_at": format_instant(window.opens_at),
-                "closes_at": format_instant(window.closes_at),
-            }
-            for window in one.windows
-        ],
-        "records": [_record_json(record) for record in one.records],
-    }
-
-
-def _record_json(applied: Applied) -> Json:
-    record = applied.record
-    return {
-        "revision": record.revision,
-        "recorded_at": format_instant(record.recorded_at),
-        "answer": record.answer.value,
-        "use": record.scope.use,
-        "content": record.scope.content,
-        "recipient": record.scope.recipient,
-        "expires_at": _optional(record.expires_at),
-        "standing": applied.standing.value,
-        "shown_version": applied.version,
-        "lapses_at": _optional(applied.lapses_at),
-        "lifted_by": applied.lifted_by,
-    }
-
-
-def _interval_json(interval: Interval) -> Json:
-    return {
-        "permitted_from": _optional(interval.start),
-        "valid_until": _optional(interval.end),
-    }
-
-
-def _optional(instant: Instant | None) -> str | None:
-    return None if instant is None else format_instant(instant)
 
 
 def request_schema() -> tuple[Json, Json]:

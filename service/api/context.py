@@ -1,6 +1,6 @@
 """What every door works with: one process's services, made by `create_app`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
@@ -9,6 +9,8 @@ from starlette.requests import HTTPConnection
 from service.auth.verifier import TokenVerifier
 from service.clock import Clock
 from service.db.engine import Database
+from service.decisions.capacity import Capacity
+from service.decisions.changes.reading import Changes
 from service.decisions.check import Checker
 from service.decisions.evaluate import Evaluator
 from service.decisions.follower import Follower
@@ -37,9 +39,11 @@ class Services:
     evaluator: Evaluator
     searcher: Searcher
     log: DecisionLog
+    changes: Changes
     verifier: TokenVerifier
     telemetry: Telemetry
     random_bytes: RandomBytes
+    capacity: Capacity = field(default_factory=Capacity)
 
 
 def services_of(connection: HTTPConnection) -> Services:

@@ -22,6 +22,7 @@ _DESCRIPTION: Final = (
 )
 _TAGS: Final = [
     {"name": "checks", "description": "What pipelines ask before they touch content."},
+    {"name": "decisions", "description": "What was answered, to whom, and why: the decision log."},
     {"name": "authzen", "description": "The same, as OpenID AuthZEN Authorization API 1.0."},
     {"name": "policies", "description": "The charter, the tree of uses and policy versions."},
     {"name": "artists", "description": "Artists and those who act for them."},
@@ -37,12 +38,16 @@ _FAILURES: Final = {
     "401": "Who you are is not proven.",
     "403": "Your token does not allow this.",
     "404": "There is no such thing, or none that you may see.",
+    "406": "There is no answer of the kind you accept.",
+    "408": "The body did not arrive in time.",
     "409": "The state of things, or a used idempotency key, is in the way.",
+    "410": "This is too long ago to be told again; `earliest` is where you could go on.",
     "412": "What you saw is not what holds any more: show it anew and ask again.",
     "413": "The body is too large.",
-    "415": "The body is not declared as JSON.",
+    "415": "The body is not declared to be of a kind that is read here.",
     "422": "The request is refused; `errors` says why.",
     "428": "A yes is given to what was shown: send its ETag as If-Match.",
+    "429": "As much is asked as can be answered at once. It is no permit: ask again.",
     "4XX": "The request is refused before it is looked at.",
     "503": "The answer cannot be known now. It is no permit.",
 }
@@ -57,9 +62,11 @@ _MAY_NOT_BE_THERE: Final = frozenset(
         "rotate_webhook_keys",
         "read_webhook_endpoint",
         "read_authzen_configuration",
+        "list_decisions",
     }
 )
-"""Operations about the one thing of its kind, which nobody may have made yet."""
+"""Operations that may find nothing though their path names nothing: what is the only one of its
+kind may not be made yet, and whom a search names may not exist."""
 
 
 def _header(description: str) -> dict[str, Any]:
@@ -68,6 +75,7 @@ def _header(description: str) -> dict[str, Any]:
 
 _FAILURE_HEADERS: Final = {
     "401": {"WWW-Authenticate": _header("What to send (RFC 6750 section 3).")},
+    "429": {"Retry-After": _header("Seconds after which it is worth trying again.")},
     "503": {"Retry-After": _header("Seconds after which it is worth trying again.")},
 }
 _REPLAYED: Final = {
@@ -164,19 +172,25 @@ def _failures(path: str, method: str, operation: _Operation) -> Iterator[str]:
     has_parts = has_body or bool(_parameters(operation))
     # AuthZEN knows one status for whatever is wrong with a request.
     ours = not path.startswith("/access/")
+    is_check = operation["operationId"] == "check"
+    follows = operation["operationId"] == "read_changes"
     takes_a_tag = any(parameter["name"] == "If-Match" for parameter in _parameters(operation))
     can_end_with = {
         "400": has_body,
         "401": secured,
         "403": secured,
         "404": _may_be_missing(path, operation),
-        "409": ours and method != "get" and operation["operationId"] != "check",
+        "406": is_check or follows,
+        "408": is_check,
+        "409": ours and method != "get" and not is_check,
+        "410": follows,
         "412": takes_a_tag,
         "413": method != "get",
         "415": has_body and ours,
         "422": has_parts and ours,
         "4XX": not has_parts,
         "428": takes_a_tag,
+        "429": is_check or follows,
         "503": operation["operationId"] not in _ASKS_NOBODY,
     }
     yield from (status for status, can in can_end_with.items() if can)

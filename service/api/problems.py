@@ -20,6 +20,8 @@ from starlette.responses import Response
 
 from service.auth.problems import IssuerUnreachable, Reason, TokenRefused
 from service.auth.scopes import Scope
+from service.decisions.capacity import Overloaded
+from service.decisions.changes.reading import TooFarBehind
 from service.decisions.follower import NotThereYet
 from service.decisions.log import LogUnavailable
 from service.domain.refusal import Refusal, RefusalKind, Refused
@@ -34,6 +36,28 @@ MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = "1"
 _SUMMED_UP: Final = 3
 _MOST_ERRORS: Final = 100
+
+
+class MediaTypeNotTaken(Exception):  # noqa: N818 - an outcome
+    """The request declares its body to be of a kind that is not read here."""
+
+    def __init__(self, declared: str, taken: Sequence[str]) -> None:
+        """Take the Content-Type that was sent, and what would do."""
+        found = f"not {declared!r:.80}" if declared else "which is missing"
+        super().__init__(f"send the header 'Content-Type: {taken[0]}', {found}")
+        self.taken = taken
+
+
+class NotAcceptable(Exception):  # noqa: N818 - an outcome
+    """There is no answer of any kind that the request accepts."""
+
+
+class BodyTooSlow(Exception):  # noqa: N818 - an outcome
+    """The request's body did not arrive in the time there is for it."""
+
+    def __init__(self, seconds: float) -> None:
+        """Name the time."""
+        super().__init__(f"a request has {seconds:g} seconds to arrive: send it in parts")
 
 
 class ScopeMissing(Exception):  # noqa: N818 - an outcome
@@ -98,9 +122,19 @@ OUTDATED = Kind(
 PRECONDITION_REQUIRED = Kind(
     "precondition-required", HTTPStatus.PRECONDITION_REQUIRED, "It has to be said what you saw"
 )
+TOO_FAR_BEHIND = Kind("too-far-behind", HTTPStatus.GONE, "This is too long ago to be told again")
 TOO_LARGE = Kind("body-too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large")
-NOT_JSON = Kind(
-    "unsupported-media-type", HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body has to be JSON"
+NOT_TAKEN = Kind(
+    "unsupported-media-type",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    "The body is of a kind that is not read here",
+)
+NOT_ACCEPTABLE = Kind(
+    "not-acceptable", HTTPStatus.NOT_ACCEPTABLE, "There is no answer of the kind you accept"
+)
+TOO_SLOW = Kind("body-too-slow", HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time")
+OVERLOADED = Kind(
+    "overloaded", HTTPStatus.TOO_MANY_REQUESTS, "As much is asked as can be answered: try again"
 )
 CANNOT_KNOW = Kind(
     "cannot-know", HTTPStatus.SERVICE_UNAVAILABLE, "The answer cannot be known now: treat it as no"
@@ -140,13 +174,18 @@ def problem(
     detail: str,
     errors: Sequence[Refusal] = (),
     headers: Mapping[str, str] | None = None,
+    **more: Any,
 ) -> Response:
-    """Return the response for a problem; `errors` name fields and what to do about each."""
+    """Return the response for a problem; `errors` name fields and what to do about each.
+
+    `more` are members of this kind's own (RFC 9457 section 3.2).
+    """
     body: dict[str, Any] = {
         "type": kind.type,
         "title": kind.title,
         "status": kind.status.value,
         "detail": detail,
+        **more,
     }
     if errors:
         body["errors"] = [{"field": e.field, "code": e.code, "message": e.message} for e in errors]
@@ -191,7 +230,28 @@ def _malformed(_: Request, error: BodyMalformed) -> Response:
 
 
 def _not_json(_: Request, error: BodyNotJson) -> Response:
-    return problem(NOT_JSON, str(error), headers={"Accept": "application/json"})
+    return problem(NOT_TAKEN, str(error), headers={"Accept": "application/json"})
+
+
+def _not_taken(_: Request, error: MediaTypeNotTaken) -> Response:
+    return problem(NOT_TAKEN, str(error), headers={"Accept": ", ".join(error.taken)})
+
+
+def _not_acceptable(_: Request, error: NotAcceptable) -> Response:
+    return problem(NOT_ACCEPTABLE, str(error), headers={"Vary": "Accept"})
+
+
+def _too_slow(_: Request, error: BodyTooSlow) -> Response:
+    return problem(TOO_SLOW, str(error), headers={"Connection": "close"})
+
+
+def _too_far_behind(_: Request, error: TooFarBehind) -> Response:
+    return problem(TOO_FAR_BEHIND, str(error), earliest=error.earliest)
+
+
+def _overloaded(_: Request, error: Overloaded) -> Response:
+    headers = {"Retry-After": str(error.retry_after)}
+    return problem(OVERLOADED, str(error), headers=headers)
 
 
 def _unauthenticated(_: Request, refused: TokenRefused) -> Response:
@@ -272,6 +332,11 @@ def answer_problems(app: FastAPI) -> None:
     on(RequestValidationError, _invalid)
     on(BodyMalformed, _malformed)
     on(BodyNotJson, _not_json)
+    on(MediaTypeNotTaken, _not_taken)
+    on(NotAcceptable, _not_acceptable)
+    on(BodyTooSlow, _too_slow)
+    on(Overloaded, _overloaded)
+    on(TooFarBehind, _too_far_behind)
     on(TokenRefused, _unauthenticated)
     on(ScopeMissing, _scope_missing)
     on(BodyTooLarge, _too_large)

@@ -1,99 +1,51 @@
 """The check: one question about many content or artists, answered at one revision."""
 
-import asyncio
-import zlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final, TypeAlias
-
-import msgspec
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from service.clock import Clock
 from service.db.engine import Database
+from service.decisions.compiled.answers import Answers
+from service.decisions.compiled.spelling import Spelled
 from service.decisions.explanation import Explanation, explain
 from service.decisions.follower import Follower
 from service.decisions.index import Index
-from service.decisions.log import DecisionLog, LoggedDecision
+from service.decisions.judging import Asked, Judge, pause
+from service.decisions.log import DecisionLog
+from service.decisions.log.name import RANDOM_BYTES, name_decision
+from service.decisions.log.row import LoggedDecision
 from service.decisions.past import past_history
+from service.decisions.question import (
+    STRONG,
+    About,
+    Answer,
+    AtLeast,
+    Caller,
+    Check,
+    Consistency,
+    MaxStaleness,
+)
 from service.domain.assessment import Reason
 from service.domain.decision import Decision, Query, decide
 from service.domain.history import History
-from service.domain.instant import SECOND, Duration, Instant, format_instant
+from service.domain.instant import SECOND, Duration, Instant
 from service.domain.refusal import refuse
-from service.ledger.events import Json
 from service.ledger.head import HeadReader
 from service.ledger.ledger_clock import ClocksDisagree
+from service.ledger.vault import RandomBytes
 
-MOST_ASKED: Final = 50_000
-"""Rightsholders whose answers one check may take: well under a second, even when none is kept."""
+MOST_LOOKED_UP: Final = 10_000
+"""Ids that one check may ask about in the past, or have explained: each is looked at by itself."""
 
 MOST_EXPLAINED: Final = 12_000
-"""Likewise where each is explained as well."""
+"""Rightsholders that one check may have explained."""
 
 _FRESH_CLOCK: Final = 10 * SECOND
 """A weaker consistency may judge by a clock read this long ago; older ones are read anew."""
 
-
-@dataclass(frozen=True, slots=True)
-class Strong:
-    """See every write that was acknowledged before the check began."""
-
-
-@dataclass(frozen=True, slots=True)
-class AtLeast:
-    """See the ledger at this revision or a later one."""
-
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class MaxStaleness:
-    """See every write that was acknowledged this long before the check began."""
-
-    staleness: Duration
-
-
-Consistency: TypeAlias = Strong | AtLeast | MaxStaleness
-
-STRONG: Final = Strong()
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What a pipeline asks. Exactly one of `content` and `artists` is given.
-
-    `at` asks for the answer at another instant: before now as it was given then, after now as it
-    will be if nothing more is said.
-    """
-
-    use: str
-    recipient: str
-    content: tuple[str, ...] | None = None
-    artists: tuple[str, ...] | None = None
-    consistency: Consistency = STRONG
-    min_policy_version: int | None = None
-    at: Instant | None = None
-    explain: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: the client, and the subject of its token."""
-
-    client: str
-    subject: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The answers in the order asked, the revision and the instant they were judged at."""
-
-    decision_id: str
-    revision: int
-    evaluated_at: Instant
-    check: Check
-    decisions: Sequence[Decision]
-    explanations: Sequence[Explanation] | None
+_BETWEEN_PAUSES: Final = 20
+"""Answers that are worked out one by one before everybody else has their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +60,14 @@ class Present:
 
 
 @dataclass(frozen=True, slots=True)
-class _Moment:
-    """The state and the instant that one check is judged at."""
+class _Answered:
+    """What was found for a check, and the revision and instant it belongs to."""
 
-    history: History
+    revision: int
     instant: Instant
-    present: bool
+    answers: Answers
+    explanations: Sequence[Explanation] | None
+    logged: Spelled
 
 
 class Checker:
@@ -128,7 +82,7 @@ class Checker:
         log: DecisionLog,
         database: Database,
         clock: Clock,
-        random_id: Callable[[], str],
+        random_bytes: RandomBytes,
         timeout: float,
     ) -> None:
         """Take what it answers from; `timeout` in seconds bounds the wait for the index."""
@@ -138,8 +92,10 @@ class Checker:
         self._log = log
         self._database = database
         self._clock = clock
-        self._random_id = random_id
+        self._random_bytes = random_bytes
         self._timeout = timeout
+        self.stillness = follower.stillness
+        self.judge = Judge(index, follower.stillness)
 
     async def present(self, consistency: Consistency = STRONG) -> Present:
         """Return the present, which holds every write acknowledged before this call.
@@ -148,9 +104,12 @@ class Checker:
         the history's last event. Raises HeadUnknown, NotThereYet or LedgerBroken where the present
         cannot be known.
         """
-        now = await self._arrive(consistency)
+        return self.later(Present(self._index.history, await self._arrive(consistency)))
+
+    def later(self, present: Present) -> Present:
+        """Return the present as it is now: the ledger may have gone on since."""
         history = self._index.history
-        return Present(history, max(now, history.recorded_at))
+        return Present(history, max(present.now, history.recorded_at))
 
     async def answer(self, check: Check, caller: Caller) -> Answer:
         """Answer a check; when this returns, the decision is durable.
@@ -159,32 +118,41 @@ class Checker:
         ClocksDisagree or LogUnavailable where the service cannot know. The caller then has no
         permit.
         """
-        self._refuse_too_much(check)
-        moment = await self._moment(check)
-        answer = self._evaluate(check, moment)
-        self._trust_windows(answer, moment)
-        await self._log.record(await self._row(answer, caller))
-        return answer
-
-    def _refuse_too_much(self, check: Check) -> None:
-        """Raise Refused for a question whose answer would keep everybody else waiting."""
-        most = MOST_EXPLAINED if check.explain else MOST_ASKED
-        if check.content is not None and self._index.rightsholders(check.content) > most:
-            message = f"this content has more than {most:,} rightsholders to ask: send it in parts"
-            raise refuse("content", "too_many_rightsholders", message)
-
-    async def _moment(self, check: Check) -> _Moment:
+        _refuse_too_many_ids(check)
         now = await self._arrive(check.consistency)
-        history = self._index.history
-        now = max(now, history.recorded_at)
-        if check.at is None or check.at >= history.recorded_at:
-            return _Moment(history, now if check.at is None else check.at, present=True)
-        subjects = [self._index.subject(artist) for artist in check.artists or ()]
-        async with self._database.read() as session:
-            past = await past_history(
-                session, history, check.at, content=check.content or (), subjects=subjects
+        found = await (self._explained(check, now) if check.explain else self._judged(check, now))
+        if found is None:
+            found = await self._in_the_past(check, now if check.at is None else check.at)
+        answered_at = self._heads.time().now
+        answer = Answer(
+            decision_id=name_decision(answered_at, self._random_bytes(RANDOM_BYTES)),
+            revision=found.revision,
+            evaluated_at=found.instant,
+            check=check,
+            answers=found.answers,
+            explanations=found.explanations,
+        )
+        await self._log.record(
+            LoggedDecision(
+                decision_id=answer.decision_id,
+                answered_at=answered_at,
+                evaluated_at=answer.evaluated_at,
+                revision=answer.revision,
+                client=caller.client,
+                caller=caller.subject,
+                use=check.use,
+                recipient=check.recipient,
+                about=check.about,
+                ids=found.logged,
+                answers=answer.answers,
+                consistency=check.consistency,
+                min_policy_version=check.min_policy_version,
+                at=check.at,
+                explain=check.explain,
+                run=check.run,
             )
-        return _Moment(past, check.at, present=False)
+        )
+        return answer
 
     async def _arrive(self, consistency: Consistency) -> Instant:
         """Wait until the index is as new as asked for, and return the ledger's time."""
@@ -208,49 +176,88 @@ class Checker:
         time = self._heads.time()
         return time.now if time.age <= _FRESH_CLOCK else (await self._heads.read()).now
 
-    def _evaluate(self, check: Check, moment: _Moment) -> Answer:
-        """Answer without pause, so that every result belongs to one revision."""
-        queries = [self._query(check, one) for one in check.content or check.artists or ()]
-        if moment.present:
-            decisions = [self._index.decide(query, moment.instant) for query in queries]
-        else:
-            decisions = [decide(moment.history, query, moment.instant) for query in queries]
-        explanations = None
-        if check.explain:
-            explanations = [
-                explain(moment.history, query, moment.instant, self._index.artist_id)
-                for query in queries
-            ]
-        return Answer(
-            decision_id=self._random_id(),
-            revision=moment.history.revision,
-            evaluated_at=moment.instant,
-            check=check,
-            decisions=decisions,
-            explanations=explanations,
-        )
+    async def _judged(self, check: Check, now: Instant, *, still: bool = False) -> _Answered | None:
+        """Answer in the present, or return None where the check asks about the past.
 
-    def _query(self, check: Check, one: str) -> Query:
-        by_content = check.content is not None
-        return Query(
-            use=check.use,
-            recipient=check.recipient,
-            content=one if by_content else None,
-            artist=None if by_content else self._index.subject(one),
-            min_version=check.min_policy_version or 1,
-        )
-
-    def _trust_windows(self, answer: Answer, moment: _Moment) -> None:
-        """Refuse to permit by time while nobody knows what time it is (section 4, one clock).
-
-        Time decides where a window has closed, and where a yes will expire.
+        While nobody knows what time it is, nothing is permitted by it (section 4, one clock): by
+        silence after a window, or until a yes expires. Who names an instant has said the time.
         """
-        check = answer.check
-        if check.at is None:
-            asked = check.content or check.artists or ()
-            queries = (self._query(check, one) for one in asked)
-            judged = zip(queries, answer.decisions, strict=True)
-            self.trust_windows(judged, Present(moment.history, moment.instant))
+        asked = Asked(check.use, check.recipient, check.about, check.min_policy_version or 1)
+        doubt = check.at is None and not self._heads.time().agrees
+        found = await self.judge.judge(
+            asked, check.ids, now, at=check.at, doubt_time=doubt, still=still
+        )
+        if found is None:
+            return None
+        if found.by_time:
+            raise _disagreement()
+        logged = check.ids
+        if check.about is About.ARTISTS:
+            # By reference: the log is never edited, and a platform's id may have to be forgotten.
+            logged = self._index.subjects.spelled(found.ordinals, unknown="unknown")
+        return _Answered(found.revision, found.instant, found.answers, None, logged)
+
+    async def _explained(self, check: Check, now: Instant) -> _Answered | None:
+        """Answer in the present, with the whole chain behind each answer."""
+        async with self.stillness.held():
+            found = await self._judged(check, now, still=True)
+            if found is None:
+                return None
+            history, queries = self._index.history, self._queries(check)
+            _refuse_too_many_rightsholders(history, queries)
+            explanations = []
+            for number, query in enumerate(queries):
+                if number % _BETWEEN_PAUSES == 0:
+                    await pause()
+                explanations.append(self._explain(history, query, found.instant))
+        return replace(found, explanations=explanations)
+
+    async def _in_the_past(self, check: Check, at: Instant) -> _Answered:
+        """Answer as it was answered then, from the tables."""
+        if len(check.ids) > MOST_LOOKED_UP:
+            message = f"of the past ask about {MOST_LOOKED_UP:,} at most: send it in parts"
+            raise refuse("at", "too_many", message)
+        queries = self._queries(check)
+        async with self._database.read() as session:
+            history = await past_history(
+                session,
+                self._index.history,
+                at,
+                content=[query.content for query in queries if query.content is not None],
+                subjects=[query.artist for query in queries if query.artist is not None],
+            )
+        if check.explain:
+            _refuse_too_many_rightsholders(history, queries)
+        decisions, explanations = [], []
+        for number, query in enumerate(queries):
+            if number % _BETWEEN_PAUSES == 0:
+                await pause()
+            decisions.append(decide(history, query, at))
+            if check.explain:
+                explanations.append(self._explain(history, query, at))
+        return _Answered(
+            revision=history.revision,
+            instant=at,
+            answers=Answers.of(decisions),
+            explanations=explanations if check.explain else None,
+            logged=Spelled.of([query.content or query.artist or "unknown" for query in queries]),
+        )
+
+    def _explain(self, history: History, query: Query, now: Instant) -> Explanation:
+        return explain(history, query, now, self._index.artist_id)
+
+    def _queries(self, check: Check) -> list[Query]:
+        by_content = check.about is About.CONTENT
+        return [
+            Query(
+                use=check.use,
+                recipient=check.recipient,
+                content=one if by_content else None,
+                artist=None if by_content else self._index.subject(one),
+                min_version=check.min_policy_version or 1,
+            )
+            for one in check.ids.texts()
+        ]
 
     def trust_windows(self, judged: Iterable[tuple[Query, Decision]], present: Present) -> None:
         """Raise ClocksDisagree where anything is permitted by time, and the clocks disagree."""
@@ -259,62 +266,29 @@ class Checker:
         for query, decision in judged:
             ends = decision.interval.end is not None
             if decision.permitted and (ends or self._by_window(query, present)):
-                message = "the ledger's and this replica's clocks disagree; no window is trusted"
-                raise ClocksDisagree(message)
+                raise _disagreement()
 
     def _by_window(self, query: Query, present: Present) -> bool:
         """Tell whether any rightsholder's part is by window: the reason is the first one's only."""
-        why = explain(present.history, query, present.now, self._index.artist_id)
+        why = self._explain(present.history, query, present.now)
         return any(one.reason is Reason.WINDOW_CLOSED for one in why.rightsholders)
 
-    async def _row(self, answer: Answer, caller: Caller) -> LoggedDecision:
-        ids = self._logged_ids(answer.check)
-        outcomes = await asyncio.to_thread(compressed_outcomes, ids, answer.decisions)
-        return LoggedDecision(
-            decision_id=answer.decision_id,
-            answered_at=self._heads.time().now,
-            evaluated_at=answer.evaluated_at,
-            revision=answer.revision,
-            client=caller.client,
-            caller=caller.subject,
-            request=_request(answer.check),
-            outcomes=outcomes,
+
+def _refuse_too_many_ids(check: Check) -> None:
+    if check.explain and len(check.ids) > MOST_LOOKED_UP:
+        message = f"have {MOST_LOOKED_UP:,} explained at most: send it in parts"
+        raise refuse("explain", "too_many", message)
+
+
+def _refuse_too_many_rightsholders(history: History, queries: Sequence[Query]) -> None:
+    items = (history.content.get(query.content) for query in queries if query.content)
+    if sum(len(item.rightsholders) for item, _ in filter(None, items)) > MOST_EXPLAINED:
+        message = (
+            f"this content has more than {MOST_EXPLAINED:,} rightsholders to explain: send it in "
+            "parts"
         )
-
-    def _logged_ids(self, check: Check) -> Sequence[str]:
-        """Return what was asked about, artists by their reference: the log is never edited."""
-        if check.content is not None:
-            return check.content
-        return [self._index.subject(artist) or "unknown" for artist in check.artists or ()]
+        raise refuse("content", "too_many_rightsholders", message)
 
 
-def compressed_outcomes(ids: Sequence[str], decisions: Sequence[Decision]) -> bytes:
-    """Return every outcome as compressed JSON: [id, reason, version, from, until] each."""
-    rows = [
-        (one, d.reason.value, d.policy_version, d.interval.start, d.interval.end)
-        for one, d in zip(ids, decisions, strict=True)
-    ]
-    return zlib.compress(msgspec.json.encode(rows), level=1)
-
-
-def _request(check: Check) -> Json:
-    return {
-        "use": check.use,
-        "recipient": check.recipient,
-        "about": "content" if check.content is not None else "artists",
-        "consistency": consistency_json(check.consistency),
-        "min_policy_version": check.min_policy_version,
-        "at": None if check.at is None else format_instant(check.at),
-        "explain": check.explain,
-    }
-
-
-def consistency_json(consistency: Consistency) -> str | Json:
-    """Return a consistency as it is asked for and logged."""
-    match consistency:
-        case Strong():
-            return "strong"
-        case AtLeast(revision):
-            return {"at_least": revision}
-        case MaxStaleness(staleness):
-            return {"max_staleness_ms": staleness * 1_000 // SECOND}
+def _disagreement() -> ClocksDisagree:
+    return ClocksDisagree("the ledger's and this replica's clocks disagree; no window is trusted")

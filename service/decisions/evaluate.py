@@ -1,46 +1,44 @@
 """Questions of many columns, judged at one moment: one look at the head, few rows in the log."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from service.decisions.check import (
-    MOST_ASKED,
+import numpy as np
+
+from service.decisions.check import Checker, Present
+from service.decisions.compiled.answers import Answers
+from service.decisions.compiled.spelling import Spelled
+from service.decisions.index import Index
+from service.decisions.judging import pause
+from service.decisions.log import DecisionLog
+from service.decisions.log.name import RANDOM_BYTES, name_decision
+from service.decisions.log.row import LoggedDecision
+from service.decisions.question import (
+    About,
     AtLeast,
     Caller,
-    Checker,
     Consistency,
     MaxStaleness,
-    Present,
     Strong,
-    compressed_outcomes,
-    consistency_json,
 )
-from service.decisions.index import Index
-from service.decisions.log import DecisionLog, LoggedDecision
 from service.domain import uses
 from service.domain.decision import Decision, Query
 from service.domain.instant import Instant
 from service.domain.refusal import refuse
-from service.ledger.events import Json
 from service.ledger.head import HeadReader
+from service.ledger.vault import RandomBytes
 
+MOST_ASKED: Final = 50_000
+"""Rightsholders whose answers one request may take."""
 NOBODY: Final = ""
 """No recipient has this name."""
 NOTHING: Final = "\0"
 """No content and no artist has this id."""
 _UNKNOWN: Final = "unknown"
-_FEW: Final = 100
-"""Outcomes that are compressed sooner than handed to another thread."""
-
-
-class About(StrEnum):
-    """What a question is about; the values are those of the log."""
-
-    CONTENT = "content"
-    ARTISTS = "artists"
+_BETWEEN_PAUSES: Final = 100
+"""Questions that are answered before everybody else has their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +96,15 @@ class Evaluator:
         index: Index,
         heads: HeadReader,
         log: DecisionLog,
-        random_id: Callable[[], str],
+        random_bytes: RandomBytes,
     ) -> None:
         """Take what it answers from."""
         self._checker = checker
         self._index = index
         self._heads = heads
         self._log = log
-        self._random_id = random_id
+        self._random_bytes = random_bytes
+        self.stillness = checker.stillness
 
     async def evaluate(
         self, questions: Sequence[Question | None], caller: Caller, *, stop_at: bool | None = None
@@ -116,17 +115,23 @@ class Evaluator:
         that (True a permit, False a denial) is the last. Raises as `Checker.answer` does.
         """
         known = [question for question in questions if question is not None]
-        present = await self.present({question.column.consistency for question in known})
-        revision = present.history.revision
-        self._refuse_too_much(known)
+        arrived = await self.present({question.column.consistency for question in known})
         decided: list[tuple[Question, Decision] | None] = []
-        for question in questions:
-            found = None if question is None else (question, self.decide(question, present))
-            decided.append(found)
-            if (found is not None and found[1].permitted) is stop_at:
-                break
-        given = [one for one in decided if one is not None]
-        self.trust_windows(given, present)
+        async with self.stillness.held():
+            present = self._checker.later(arrived)
+            revision = present.history.revision
+            self._refuse_too_much(known)
+            for number, question in enumerate(questions, start=1):
+                if number % _BETWEEN_PAUSES == 0:
+                    await pause()
+                found = None
+                if question is not None:
+                    found = question, await self.decide(question, present)
+                decided.append(found)
+                if (found is not None and found[1].permitted) is stop_at:
+                    break
+            given = [one for one in decided if one is not None]
+            self.trust_windows(given, present)
         ids = iter(await self.record(given, revision, present.now, caller))
         answers = [None if one is None else Judged(next(ids), one[1]) for one in decided]
         return Evaluation(revision, present.now, answers)
@@ -144,16 +149,31 @@ class Evaluator:
             present = await self._checker.present(MaxStaleness(min(stale)))
         return present or await self._checker.present(MaxStaleness(_ANY_AGE))
 
-    def decide(self, question: Question, present: Present) -> Decision:
-        """Answer one question in the present; nothing may be awaited in between."""
-        return self._index.decide(self._query(question), present.now)
+    def later(self, present: Present) -> Present:
+        """Return the present as it is now: the ledger may have gone on since."""
+        return self._checker.later(present)
 
-    def rightsholders(self, question: Question) -> int:
-        """Return how many artists' answers a question takes."""
-        about_content = question.column.about is About.CONTENT
-        return self._index.rightsholders((question.one,)) if about_content else 1
+    async def decide(self, question: Question, present: Present) -> Decision:
+        """Answer one question in the present; who asks several holds the index meanwhile."""
+        query = self._query(question)
+        one = np.array([self._ordinal(question)], np.uint32)
+        by_content = question.column.about is About.CONTENT
+        while not self._index.prepare(
+            query.use,
+            query.recipient,
+            contents=one if by_content else None,
+            artists=None if by_content else one,
+            min_version=query.min_version,
+        ):
+            await pause()
+        return self._index.decide(query, present.now)
 
-    def trust_windows(self, judged: Sequence[tuple[Question, Decision]], present: Present) -> None:
+    def _ordinal(self, question: Question) -> int:
+        if question.column.about is About.CONTENT:
+            return self._index.contents.find(question.one)
+        return self._index.artist(question.one)
+
+    def trust_windows(self, judged: Iterable[tuple[Question, Decision]], present: Present) -> None:
         """Raise ClocksDisagree where anything is permitted by time, and the clocks disagree."""
         queries = ((self._query(question), decision) for question, decision in judged)
         self._checker.trust_windows(queries, present)
@@ -173,25 +193,35 @@ class Evaluator:
         for question, decision in judged:
             logged = columns.setdefault(question.column, [])
             logged.append((self._logged_id(question), decision))
-        ids = {column: self._random_id() for column in columns}
-        rows = [
-            LoggedDecision(
-                decision_id=ids[column],
-                answered_at=self._heads.time().now,
+        answered_at = self._heads.time().now
+        rows = {
+            column: LoggedDecision(
+                decision_id=name_decision(answered_at, self._random_bytes(RANDOM_BYTES)),
+                answered_at=answered_at,
                 evaluated_at=evaluated_at,
                 revision=revision,
                 client=caller.client,
                 caller=caller.subject,
-                request=_request(column),
-                outcomes=await _outcomes(outcomes),
+                use=_loggable(column.use),
+                recipient=_loggable(column.recipient),
+                about=column.about,
+                ids=Spelled.of([one for one, _ in outcomes]),
+                answers=Answers.of([decision for _, decision in outcomes]),
+                consistency=column.consistency,
+                min_policy_version=column.min_policy_version,
+                interface="authzen",
+                run=column.run and _loggable(column.run),
+                job=column.job and _loggable(column.job),
             )
             for column, outcomes in columns.items()
-        ]
-        await asyncio.gather(*map(self._log.record, rows))
-        return [ids[question.column] for question, _ in judged]
+        }
+        await asyncio.gather(*map(self._log.record, rows.values()))
+        return [rows[question.column].decision_id for question, _ in judged]
 
     def _refuse_too_much(self, questions: Sequence[Question]) -> None:
-        if sum(map(self.rightsholders, questions)) > MOST_ASKED:
+        content = [q.one for q in questions if q.column.about is About.CONTENT]
+        known = self._index.contents.find_all(Spelled.of(content))
+        if int(self._index.rightsholders.number(known).sum()) > MOST_ASKED:
             message = (
                 f"all this has more than {MOST_ASKED:,} rightsholders to ask: send it in parts"
             )
@@ -215,32 +245,6 @@ class Evaluator:
 
 
 _ANY_AGE: Final[Instant] = 2**62
-
-
-async def _outcomes(outcomes: Sequence[tuple[str, Decision]]) -> bytes:
-    ids, decisions = zip(*outcomes, strict=True)
-    if len(ids) <= _FEW:
-        return compressed_outcomes(ids, decisions)
-    return await asyncio.to_thread(compressed_outcomes, ids, decisions)
-
-
-def _request(column: Column) -> Json:
-    """Return what was asked as the log keeps it: as a check's, and on whose behalf."""
-    request: Json = {
-        "use": _loggable(column.use),
-        "recipient": _loggable(column.recipient),
-        "about": column.about.value,
-        "consistency": consistency_json(column.consistency),
-        "min_policy_version": column.min_policy_version,
-        "at": None,
-        "explain": False,
-        "interface": "authzen",
-    }
-    if column.job is not None:
-        request["job"] = _loggable(column.job)
-    if column.run is not None:
-        request["run"] = _loggable(column.run)
-    return request
 
 
 def _loggable(text: str) -> str:

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import heapq
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final, Self
 
 import asyncpg
@@ -12,9 +13,11 @@ import asyncpg
 from service.clock import Clock
 from service.db.engine import connect
 from service.decisions.index import Index
-from service.ledger.events import Kind, LedgerBroken, StoredEvent
+from service.decisions.named_events import named_event
+from service.decisions.stillness import Stillness
+from service.ledger.events import LedgerBroken
 from service.ledger.head import HeadReader, HeadUnknown
-from service.ledger.read import tail
+from service.ledger.read import TailRow, tail_rows
 from service.ledger.vault import Vault
 
 _log = logging.getLogger(__name__)
@@ -31,11 +34,27 @@ _PASSING: Final = (
     TimeoutError,
 )
 """What goes away when the database is back, or is the primary again."""
-_NAMES = "SELECT subject, artist_id FROM artists WHERE revision = $1 AND artist_id IS NOT NULL"
 
 
 class NotThereYet(Exception):  # noqa: N818 - names a state
     """The index has not reached the revision that the answer must not be older than."""
+
+
+class News:
+    """Wakes one who waits for events; they are not queued, only that there were some."""
+
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()
+
+    async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - a promise of this method
+        """Return True once an event was taken in since the last time, False after `timeout`."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self.arrived.wait()
+        except TimeoutError:
+            return False
+        self.arrived.clear()
+        return True
 
 
 class Follower:
@@ -61,6 +80,9 @@ class Follower:
         self._connection: asyncpg.Connection | None = None
         self._wake = asyncio.Event()
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._news: set[News] = set()
+        self.stillness = Stillness()
+        """Whoever holds it keeps the index at its revision."""
         self._task: asyncio.Task[None] | None = None
         self.broken: LedgerBroken | None = None
         """What is wrong with the ledger; while it is set nothing may be answered."""
@@ -93,6 +115,16 @@ class Follower:
         """
         if self.broken is not None:
             raise LedgerBroken(*self.broken.args) from self.broken.__cause__
+
+    @contextmanager
+    def subscribe(self) -> Iterator[News]:
+        """Hear of it when events are taken in, and when the ledger is found to be broken."""
+        news = News()
+        self._news.add(news)
+        try:
+            yield news
+        finally:
+            self._news.discard(news)
 
     async def reach(self, revision: int, *, timeout: float) -> None:  # noqa: ASYNC109 - a promise of this method
         """Return once the index holds `revision`. Raises NotThereYet, LedgerBroken."""
@@ -151,22 +183,21 @@ class Follower:
                 self._url, writable=True, command_timeout=_PATIENCE_SECONDS
             )
         after = self._index.revision
-        events = await tail(self._connection, self._vault, after, limit=_AT_ONCE)
-        if not events:
+        rows = await tail_rows(self._connection, after, limit=_AT_ONCE)
+        if not rows:
             message = f"the ledger should hold {head} events and ends at {after}"
             raise LedgerBroken(message)
-        await self._take(self._connection, events)
+        await self._take(self._connection, rows)
         await self._compare_trees(self._connection)
         self._tell_waiters()
+        self._spread_news()
 
-    async def _take(self, connection: asyncpg.Connection, events: Sequence[StoredEvent]) -> None:
-        for event in events:
-            names: dict[str, str] = {}
-            if event.kind is Kind.ARTISTS_REGISTERED:
-                rows = await connection.fetch(_NAMES, event.revision)
-                names = {row["subject"]: row["artist_id"] for row in rows}
+    async def _take(self, connection: asyncpg.Connection, rows: Sequence[TailRow]) -> None:
+        for row in rows:
+            event, names = await named_event(connection, row, self._vault)
+            await self.stillness.leave_to_move()
             try:
-                self._index.apply(event, names)
+                self._index.take(event, names)
             except ValueError as error:
                 raise LedgerBroken(str(error)) from error
 
@@ -184,6 +215,10 @@ class Follower:
             if not arrived.done():
                 arrived.set_result(None)
 
+    def _spread_news(self) -> None:
+        for news in self._news:
+            news.arrived.set()
+
     def _forget_waiters(self) -> None:
         """Let go of those who have given up: revisions that never come can be asked for."""
         self._waiters = [waiter for waiter in self._waiters if not waiter[2].done()]
@@ -193,6 +228,7 @@ class Follower:
         message = "the ledger cannot be trusted, nothing is answered from it: %s"
         _log.critical(message, broken, exc_info=broken.__cause__)
         self.broken = broken
+        self._spread_news()
         for _, _, arrived in self._waiters:
             if not arrived.done():
                 arrived.set_result(None)

@@ -1,13 +1,17 @@
 """Searches: what is permitted, found by the same decisions as every check's, page by page."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Final
 
-from service.decisions.check import MOST_ASKED, AtLeast, Caller, Consistency, Present
-from service.decisions.evaluate import About, Column, Evaluator, Judged, Question
+import numpy as np
+
+from service.decisions.check import Present
+from service.decisions.compiled.slots import Ordinals
+from service.decisions.evaluate import MOST_ASKED, Column, Evaluator, Judged, Question
 from service.decisions.index import Index
+from service.decisions.judging import Asked, Judge
+from service.decisions.question import About, AtLeast, Caller, Consistency
 from service.domain.decision import Decision
 from service.domain.instant import Instant
 
@@ -47,6 +51,7 @@ class Searcher:
     def __init__(self, evaluator: Evaluator, index: Index, *, scan: int = MOST_SCANNED) -> None:
         """Take what decides; `scan` is how much content one page looks at."""
         self._evaluator = evaluator
+        self._judge = Judge(index, evaluator.stillness)
         self._index = index
         self._scan = scan
 
@@ -59,27 +64,43 @@ class Searcher:
         `Checker.answer` does.
         """
         present = await self._present([column.consistency], page)
-        known = _Known(self._index, present, column.about)
-        start = min(page.after, known.number) if isinstance(page.after, int) else 0
-        found: list[tuple[Question, Decision]] = []
-        asked, after = 0, None
-        for position, one in enumerate(known.names(start, start + self._scan), start):
-            if one is None:
+        start = page.after if isinstance(page.after, int) else 0
+        ordinals = self._listed(column.about, start)
+        asked = Asked(column.use, column.recipient, column.about, column.min_policy_version or 1)
+        judged = await self._judge.judge_known(asked, ordinals, present.now)
+        found: dict[str, tuple[Question, Decision]] = {}
+        last = start + len(ordinals)
+        after = last if last < self._number(column.about) else None
+        for position in np.flatnonzero(judged.answers.permitted).tolist():
+            name = self._name(column.about, int(ordinals[position]))
+            if name is None:
                 continue
-            question = Question(column, one)
-            asked += self._evaluator.rightsholders(question)
-            if asked > MOST_ASKED and position > start:
-                after = position
+            if len(found) == page.most:
+                after = start + position
                 break
-            decision = self._evaluator.decide(question, present)
-            if decision.permitted:
-                if len(found) == page.most:
-                    after = position
-                    break
-                found.append((question, decision))
-        else:
-            after = start + self._scan if start + self._scan < known.number else None
-        return await self._give(found, [q.one for q, _ in found], after, present, caller)
+            found[name] = Question(column, name), judged.answers.decision(position)
+        self._evaluator.trust_windows(found.values(), Present(present.history, judged.instant))
+        return await self._give(found, after, (judged.revision, judged.instant), caller)
+
+    def _listed(self, about: About, start: int) -> Ordinals:
+        """Return what one page looks at, as ordinals, which come in the order of the ledger."""
+        end = min(start + self._scan, self._number(about))
+        ordinals = np.arange(min(start, end) + 1, end + 1, dtype=np.uint32)
+        if about is About.CONTENT:
+            asked = np.cumsum(self._index.rightsholders.number(ordinals))
+            ordinals = ordinals[: max(int(np.searchsorted(asked, MOST_ASKED, side="right")), 1)]
+        return ordinals
+
+    def _number(self, about: About) -> int:
+        """Return how many content or artists the ledger has ever named."""
+        known = self._index.contents if about is About.CONTENT else self._index.subjects
+        return len(known) - 1
+
+    def _name(self, about: About, ordinal: int) -> str | None:
+        """Return the platform's id, or None for who is not known any more."""
+        if about is About.CONTENT:
+            return self._index.contents.name(ordinal)
+        return self._index.artist_id(self._index.subjects.name(ordinal))
 
     async def nothing(self, column: Column, *, page: Page, caller: Caller) -> Found:
         """Find nothing, which is what is permitted of things nobody knows.
@@ -87,7 +108,7 @@ class Searcher:
         Raises as `Checker.answer` does.
         """
         present = await self._present([column.consistency], page)
-        return await self._give([], [], None, present, caller)
+        return await self._give({}, None, (present.history.revision, present.now), caller)
 
     async def recipients(
         self,
@@ -134,55 +155,35 @@ class Searcher:
     ) -> Found:
         """Answer a few questions in the order of their names."""
         last = page.after if isinstance(page.after, str) else ""
-        permitted = (
-            (name, (question, decision))
-            for name, question in sorted(questions.items())
-            if name > last and (decision := self._evaluator.decide(question, present)).permitted
+        found: dict[str, tuple[Question, Decision]] = {}
+        more = False
+        async with self._evaluator.stillness.held():
+            present = self._evaluator.later(present)
+            for name in sorted(name for name in questions if name > last):
+                decision = await self._evaluator.decide(questions[name], present)
+                if decision.permitted and len(found) == page.most:
+                    more = True
+                    break
+                if decision.permitted:
+                    found[name] = questions[name], decision
+            moment = present.history.revision, present.now
+            self._evaluator.trust_windows(found.values(), present)
+        return await self._give(
+            found, next(reversed(found), last) if more else None, moment, caller
         )
-        found = list(islice(permitted, page.most))
-        # Only the next one tells whether there is one.
-        more = next(permitted, None) is not None
-        names = [name for name, _ in found]
-        after = (names[-1] if names else last) if more else None
-        return await self._give([one for _, one in found], names, after, present, caller)
 
     async def _give(
         self,
-        found: Sequence[tuple[Question, Decision]],
-        names: Iterable[str],
+        found: dict[str, tuple[Question, Decision]],
         after: str | int | None,
-        present: Present,
+        moment: tuple[int, Instant],
         caller: Caller,
     ) -> Found:
-        """Log what was found, and return it."""
-        revision = present.history.revision
-        self._evaluator.trust_windows(found, present)
-        ids = await self._evaluator.record(found, revision, present.now, caller)
-        judged = [Judged(id_, decision) for id_, (_, decision) in zip(ids, found, strict=True)]
-        return Found(revision, present.now, list(zip(names, judged, strict=True)), after)
-
-
-class _Known:
-    """All content, or all artists, in the order in which the ledger first knew them.
-
-    The one place that knows how the index lists what it holds.
-    """
-
-    def __init__(self, index: Index, present: Present, about: About) -> None:
-        self._index = index
-        self._about = about
-        history = present.history
-        self._all = history.content if about is About.CONTENT else history.artists
-
-    @property
-    def number(self) -> int:
-        """How many there are."""
-        return len(self._all)
-
-    def names(self, start: int, end: int) -> Iterator[str | None]:
-        """Yield the ids from one place to another; None for who is not known any more."""
-        found = islice(self._all, start, end)
-        if self._about is About.CONTENT:
-            yield from found
-        else:
-            yield from map(self._index.artist_id, found)
+        """Log what was found at this revision and instant, and return it."""
+        revision, now = moment
+        ids = await self._evaluator.record(list(found.values()), revision, now, caller)
+        judged = [
+            (name, Judged(id_, decision))
+            for id_, (name, (_, decision)) in zip(ids, found.items(), strict=True)
+        ]
+        return Found(revision, now, judged, after)

@@ -66,7 +66,7 @@ def parse_instant(text: str) -> Instant:
 
 def format_instant(instant: Instant) -> str:
     """Write an instant as RFC 3339 in UTC with all six decimals, so that texts sort as times do."""
-    return to_datetime(instant).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return to_datetime(instant).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_duration(text: str) -> Duration:

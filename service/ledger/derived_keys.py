@@ -16,6 +16,8 @@ SESSIONS: Final = "sessions"
 """Seals the cookies of those who are signed in to the pages."""
 WEBHOOK_KEYS: Final = "webhook keys"
 """Seals the keys that sign webhooks, where they lie in the database."""
+INDEX_SNAPSHOTS: Final = "index snapshots"
+"""Leads to the keys that seal snapshots of the index: they hold what artists said."""
 
 _SIZE: Final = 32
 

@@ -1,6 +1,6 @@
 """Reading the ledger's tail: every event held against its leaf, batch and commitment."""
 
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 import msgspec
@@ -9,32 +9,53 @@ from service.domain.instant import format_instant, to_instant
 from service.ledger.events import Json, Kind, LedgerBroken, StoredEvent, check_leaf
 from service.ledger.vault import CommitmentBroken, Sealed, Vault
 
+LARGEST_TAIL: Final = 8 << 20
+"""Bytes of batches read at once, unless one batch alone is larger."""
+
+TailRow: TypeAlias = Any
+"""One event as it is stored, not yet held against anything."""
+
 _TAIL = """
 SELECT l.revision, l.recorded_at, l.kind, l.leaf, l.leaf_hash, b.body, d.ciphertext, s.wrapped_key
-FROM ledger l
+FROM (
+    SELECT n.*, sum(size) OVER (ORDER BY revision) - size AS before
+    FROM (
+        SELECT l.*, coalesce(octet_length(b.body), 0) AS size
+        FROM ledger l LEFT JOIN ledger_batches b ON b.revision = l.revision
+        WHERE l.revision > $1 ORDER BY l.revision LIMIT $2
+    ) n
+) l
 LEFT JOIN ledger_batches b ON b.revision = l.revision
 LEFT JOIN private.event_details d ON d.revision = l.revision
 LEFT JOIN private.subjects s ON s.subject = d.subject
-WHERE l.revision > $1 ORDER BY l.revision LIMIT $2
+WHERE l.before <= $3 ORDER BY l.revision
 """
 
 
 async def tail(
     connection: asyncpg.Connection, vault: Vault, after: int, *, limit: int
 ) -> list[StoredEvent]:
-    """Return up to `limit` events that follow revision `after`.
+    """Return up to `limit` events that follow revision `after`, fewer where they are large.
 
     Raises LedgerBroken where one of them contradicts its leaf, or where a number is missing.
     """
-    rows = await connection.fetch(_TAIL, after, limit)
+    return [read_event(row, vault) for row in await tail_rows(connection, after, limit=limit)]
+
+
+async def tail_rows(connection: asyncpg.Connection, after: int, *, limit: int) -> list[TailRow]:
+    """Return the same events as they are stored, for `read_event` to read one after the other.
+
+    Raises LedgerBroken where a number is missing.
+    """
+    rows: list[TailRow] = await connection.fetch(_TAIL, after, limit, LARGEST_TAIL)
     for expected, row in enumerate(rows, start=after + 1):
         if row["revision"] != expected:
             message = f"event {expected} is missing from the ledger"
             raise LedgerBroken(message)
-    return [read_event(row, vault) for row in rows]
+    return rows
 
 
-def read_event(row: Any, vault: Vault) -> StoredEvent:
+def read_event(row: TailRow, vault: Vault) -> StoredEvent:
     """Return one event of a tail row. Raises LedgerBroken naming the revision."""
     revision: int = row["revision"]
     body: bytes | None = row["body"]

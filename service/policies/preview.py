@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from service.decisions.index import Index
@@ -14,7 +15,7 @@ from service.domain.policy import PolicyVersion
 from service.ledger.events import Recorded
 from service.policies.publish import Admitted
 
-_AT_ONCE: Final = 2_000
+_AT_ONCE: Final = 200
 """Artists judged between two pauses, so that checks go on meanwhile."""
 
 
@@ -47,43 +48,32 @@ async def preview(index: Index, admitted: Admitted, now: Instant) -> Preview:
     """Judge every registered artist under the draft as if it were published now."""
     version = admitted.as_version(Recorded(index.revision + 1, now))
     versions = [*admitted.earlier, version]
-    artists = {
-        subject: artist for subject, artist in index.history.artists.items() if not artist.erased
-    }
     before = {r for earlier in admitted.earlier[-1:] for r in earlier.recipients}
+    found = {recipient: Counter[str]() for recipient in sorted(version.recipients | before)}
     waiting: set[str] = set()
-    columns = [
-        await _count(recipient, versions, artists, waiting)
-        for recipient in sorted(version.recipients | before)
-    ]
+    number = 0
+    everybody = iter(index.history.artists.items())
+    while some := list(islice(everybody, _AT_ONCE)):
+        alive = [(subject, artist) for subject, artist in some if not artist.erased]
+        number += len(alive)
+        for recipient, counts in found.items():
+            whens = list(_whens(recipient, versions, [artist for _, artist in alive]))
+            counts.update(whens)
+            waiting.update(
+                subject for (subject, _), when in zip(alive, whens, strict=True) if when == "own"
+            )
+        await asyncio.sleep(0)
+    columns = (
+        ColumnCount(recipient, counts["now"], counts["pending"], counts["own"])
+        for recipient, counts in found.items()
+    )
     return Preview(
         version=version,
-        artists=len(artists),
+        artists=number,
         waiting=frozenset(waiting),
         columns=tuple(columns),
         window_closes_at=now + version.notice_period if waiting else None,
     )
-
-
-async def _count(
-    recipient: str,
-    versions: Sequence[PolicyVersion],
-    artists: Mapping[str, Artist],
-    waiting: set[str],
-) -> ColumnCount:
-    """Count one column, and add those who wait for a window of their own to `waiting`."""
-    found: Counter[str] = Counter()
-    subjects, known = list(artists), list(artists.values())
-    for start in range(0, len(known), _AT_ONCE):
-        whens = list(_whens(recipient, versions, known[start : start + _AT_ONCE]))
-        found.update(whens)
-        waiting.update(
-            subject
-            for subject, when in zip(subjects[start : start + _AT_ONCE], whens, strict=True)
-            if when == "own"
-        )
-        await asyncio.sleep(0)
-    return ColumnCount(recipient, found["now"], found["pending"], found["own"])
 
 
 def _whens(

@@ -190,7 +190,7 @@ async def open_door(database_url: str, issuer: LocalIssuer, **changes: Any) -> A
     )
     app = create_app(
         settings,
-        surroundings=Surroundings(clock, around.random_bytes, around.random_id),
+        surroundings=Surroundings(clock, around.random_bytes),
         local_issuer=issuer,
     )
     transport = httpx2.ASGITransport(app=app)

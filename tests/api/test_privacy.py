@@ -1,9 +1,9 @@
 """Where artists' ids are kept, and that they are kept nowhere else."""
 
 import re
-import zlib
 from typing import Final
 
+import pyarrow as pa
 import pytest
 
 from service.db.tables import metadata
@@ -41,10 +41,9 @@ def unwrapped(value: object) -> str:
     """Return a value as text, decompressed where it was compressed."""
     if not isinstance(value, bytes):
         return str(value)
-    try:
-        return zlib.decompress(value).decode()
-    except (zlib.error, UnicodeDecodeError):
-        return value.decode("latin-1")
+    if value.startswith(b"\x28\xb5\x2f\xfd"):
+        return bytes(pa.CompressedInputStream(pa.py_buffer(value), "zstd").read()).decode("latin-1")
+    return value.decode("latin-1")
 
 
 async def live(story: Story) -> None:

@@ -40,7 +40,7 @@ async def test_a_replica_that_cannot_write_is_not_ready(begun: Story) -> None:
 
 async def test_a_replica_whose_log_has_stopped_is_not_ready(begun: Story) -> None:
     """It answers no check, since none would be logged."""
-    await stopped(begun.door.services.log._task)
+    await stopped(begun.door.services.log._short._task)
     body = {"use": RECOMMENDATION, "content": ["song"]}
     assert (await begun.door.ask("POST", "/v1/checks", body, by=PIPELINE)).status_code == 503
     assert await status(begun.door) == 503
@@ -52,12 +52,19 @@ async def proxied(begun: Story) -> AsyncIterator[tuple[Proxy, DecisionLog]]:
     """Let the log alone reach its database through a proxy; a decision has been logged there."""
     log = begun.door.services.log
     async with Proxy(begun.door.database_url) as proxy:
-        await log._disconnect()
-        log._url = proxy.url
+        direct(log, proxy.url)
         await begun.check(RECOMMENDATION, "song")
         yield proxy, log
         proxy.release()
-        await log._disconnect()
+        direct(log, begun.door.database_url)
+
+
+def direct(log: DecisionLog, url: str) -> None:
+    """Let the log go on over new connections to this address."""
+    log._url = url
+    for lane in (log._short, log._long):
+        lane._disconnect()
+        lane._url = url
 
 
 async def test_a_replica_that_cannot_log_is_not_ready(

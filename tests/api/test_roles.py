@@ -102,6 +102,9 @@ POST   /v1/webhook-endpoint/challenge      who    no   no    no     no    no    
 POST   /v1/webhook-endpoint/rotation       who    no   no    no     no    no    no   no     no      no     ok     no    ok
 POST   /v1/notices/{notice}/deliveries     who    no   no    no     no    no    no   no     no      no     ok     no    ok
 POST   /v1/checks                          who    no   ok    no     no    no    no   no     no      no     no     no    ok
+GET    /v1/changes                         who    no   ok    no     no    no    no   no     no      no     no     no    ok
+GET    /v1/decisions                       who    no   no    no     no    no    no   no     no      no     no     ok    ok
+GET    /v1/decisions/{decision}            who    no   no    no     no    no    no   no     no      no     no     ok    ok
 GET    /.well-known/authzen-configuration  ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
 GET    /.well-known/authzen-jwks.json      ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
 POST   /access/v1/evaluation               who    no   ok    no     no    no    no   no     no      no     no     no    ok
@@ -176,6 +179,7 @@ BODIES: Final[Mapping[str, tuple[Any, int]]] = {
     "POST /v1/webhook-endpoint/challenge": (None, 404),
     "POST /v1/webhook-endpoint/rotation": ({"force": True}, 404),
     "POST /v1/checks": ({"use": RECOMMENDATION, "content": ["song"]}, 200),
+    "GET /v1/decisions/{decision}": (None, 404),
     "POST /access/v1/evaluation": (ACCESS, 200),
     "POST /access/v1/evaluations": (ACCESS | {"evaluations": [{}]}, 200),
     "POST /access/v1/search/subject": (ACCESS, 200),
@@ -197,6 +201,7 @@ def url_of(path: str) -> str:
         content="song",
         notice=f"{RECOMMENDATION}:1",
         revision=REPLACED,
+        decision="dec_" + 32 * "7",
     )
 
 

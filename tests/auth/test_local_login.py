@@ -3,6 +3,7 @@
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -10,8 +11,10 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 
+from service.auth.local_codes import CodesInFolder, CodesInMemory
 from service.auth.local_grant import development_clients
 from service.auth.local_issuer import LocalIssuer, local_http_client, local_issuer_routes
+from service.auth.local_key import new_signing_key
 from service.auth.problems import TokenRefused
 from service.auth.scopes import Scope
 from service.auth.verifier import TokenVerifier
@@ -195,3 +198,31 @@ async def test_a_flood_is_not_read(http: httpx2.AsyncClient) -> None:
     """A request is some hundred bytes."""
     answer = await http.post(AUTHORIZE, content=urlencode(ASKED | {"subject": "a" * 9_000}))
     assert answer.status_code == 400
+
+
+async def test_a_code_of_one_process_is_redeemed_by_another_once(
+    clock: StoppedClock, tmp_path: Path
+) -> None:
+    """Several at one address share a key and a folder; nobody knows whom the browser reaches."""
+    key = new_signing_key()
+    issuers = [
+        LocalIssuer(URL, "fermata", clock, key=key, codes=CodesInFolder(tmp_path / "codes"))
+        for _ in range(2)
+    ]
+    async with local_http_client(issuers[0]) as here, local_http_client(issuers[1]) as there:
+        given, failed, late = [await code(here) for _ in range(3)]
+        assert (await redeemed(there, given)).status_code == 200
+        assert [(await redeemed(one, given)).status_code for one in (here, there)] == [400, 400]
+        assert (await redeemed(there, failed, code_verifier="w" * 64)).status_code == 400
+        assert (await redeemed(here, failed)).status_code == 400
+        clock.advance(60)
+        assert (await redeemed(there, late)).status_code == 400
+    assert list((tmp_path / "codes").iterdir()) == []
+
+
+async def test_codes_that_nobody_redeems_are_forgotten() -> None:
+    """The oldest first, once there are a thousand."""
+    codes = CodesInMemory()
+    for number in range(1_001):
+        codes.put(str(number), "known")
+    assert (codes.take("0"), codes.take("1"), codes.take("1000")) == (None, "known", "known")

@@ -3,19 +3,38 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from service.clock import Clock, SystemClock
 from service.db.engine import Database
-from service.decisions.check import Caller, Checker
+from service.decisions.check import Checker
+from service.decisions.compiled.spelling import Hashing, Spelled
 from service.decisions.follower import Follower
 from service.decisions.index import Index
 from service.decisions.log import DecisionLog
+from service.decisions.question import About, Answer, Caller, Check
+from service.domain.decision import Decision
 from service.domain.instant import SECOND, Duration, Instant
 from service.ledger.head import HeadReader
 from service.running import real_surroundings
 from tests.ledger.writing import vault
 
 CALLER = Caller("pipeline", "pipeline")
+
+
+def about_content(use: str, *content: str, **more: Any) -> Check:
+    """Return the question about content in the platform's own hands."""
+    return Check(use, "internal", About.CONTENT, Spelled.of(content), **more)
+
+
+def about_artists(use: str, *artists: str, **more: Any) -> Check:
+    """Return the question about artists in the platform's own hands."""
+    return Check(use, "internal", About.ARTISTS, Spelled.of(artists), **more)
+
+
+def decisions(answer: Answer) -> list[Decision]:
+    """Return the answers one by one."""
+    return [answer.answers.decision(n) for n in range(len(answer.answers))]
 
 
 class HandClock(SystemClock):
@@ -60,7 +79,7 @@ async def replica(
     timeout: float = 10,  # noqa: ASYNC109 - what the parts are told
 ) -> AsyncIterator[Replica]:
     """Follow the ledger at `url`; the log and the tables may lie elsewhere, as the crow flies."""
-    clock, index = clock or SystemClock(), Index()
+    clock, index = clock or SystemClock(), Index(Hashing(bytes(range(32))))
     heads = HeadReader(url, clock, timeout=timeout, max_disagreement=max_disagreement)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(heads.close)
@@ -76,7 +95,7 @@ async def replica(
             log=log,
             database=database,
             clock=clock,
-            random_id=real_surroundings().random_id,
+            random_bytes=real_surroundings().random_bytes,
             timeout=timeout,
         )
         yield Replica(index, follower, heads, checker)

@@ -13,8 +13,8 @@ from service.catalog.artists import ArtistRow, register_artists
 from service.catalog.content import ContentRow, put_content
 from service.consents.admission import Statement
 from service.consents.authority import Actor
-from service.decisions.check import AtLeast, Check, Consistency, MaxStaleness, Strong
 from service.decisions.follower import NotThereYet
+from service.decisions.question import AtLeast, Consistency, MaxStaleness, Strong
 from service.domain.consent import Answer, Scope
 from service.domain.decision import Query
 from service.domain.instant import SECOND
@@ -24,7 +24,7 @@ from service.ledger.events import LedgerBroken
 from service.policies.publish import publish_policy
 from tests.api.door import make_issuer, open_door
 from tests.api.people import PIPELINE
-from tests.decisions.following import CALLER, Replica, replica
+from tests.decisions.following import CALLER, Replica, about_content, decisions, replica
 from tests.faults.proxy import Proxy
 from tests.judge.histories import LEAVES, RECIPIENTS
 from tests.ledger.playing import instant_of, playable, write_of
@@ -34,7 +34,7 @@ from tests.ledger.writing import KEY, appending, connected, open_ledger, recordi
 
 KEY_TEXT = SecretStr(b64encode(KEY).decode())
 DISCOVERY = "discovery"
-QUESTION = Check(DISCOVERY, "internal", content=("t1",))
+QUESTION = about_content(DISCOVERY, "t1")
 EVERY_CONSISTENCY: tuple[Consistency, ...] = (
     Strong(),
     AtLeast(0),
@@ -69,7 +69,10 @@ async def state(one: Replica) -> dict[str, Any]:
     """Return everything an index holds at the ledger's tail, but for its kept answers."""
     await one.catch_up()
     return {
-        "history": {name: getattr(one.index.history, name) for name in vars(one.index.history)},
+        "revision": (one.index.revision, one.index.recorded_at),
+        "policies": one.index.history.versions,
+        "artists": dict(one.index.history.artists),
+        "content": dict(one.index.history.content),
         "tree": one.index.range,
         "ids": {s: one.index.artist_id(s) for s in one.index.history.artists},
     }
@@ -129,7 +132,7 @@ async def test_a_revision_that_never_comes_is_waited_for_and_no_more(
     """Whoever asks for it is told "not yet"; the ledger is not taken for broken on their word."""
     async with replica(database_url, timeout=0.2) as one:
         await one.catch_up()
-        too_far = Check(DISCOVERY, "internal", content=("t1",), consistency=AtLeast(10**15))
+        too_far = about_content(DISCOVERY, "t1", consistency=AtLeast(10**15))
         for _ in range(3):
             with pytest.raises(NotThereYet):
                 await one.checker.answer(too_far, CALLER)
@@ -144,7 +147,7 @@ async def test_a_revision_that_is_on_its_way_is_waited_for(
     """Asked for the next revision, a check is answered once that event has been written."""
     async with replica(database_url) as one:
         await one.catch_up()
-        next_one = Check(DISCOVERY, "internal", content=("t1",), consistency=AtLeast(8))
+        next_one = about_content(DISCOVERY, "t1", consistency=AtLeast(8))
         asked = asyncio.create_task(one.checker.answer(next_one, CALLER))
         await asyncio.sleep(0)
         await appender.submit(recording_only("u"))
@@ -246,7 +249,7 @@ async def test_a_ledger_that_was_altered_answers_nothing(
 ) -> None:
     """Whoever reads it anew finds it, stops for good, and gives no answer of any consistency."""
     async with replica(database_url) as sound:
-        assert not (await sound.checker.answer(QUESTION, CALLER)).decisions[0].permitted
+        assert not (await sound.checker.answer(QUESTION, CALLER)).answers.permitted[0]
     await tamper(database_url, *tampering.statements)
     async with replica(database_url) as one:
         with pytest.raises(LedgerBroken, match=tampering.found):
@@ -289,7 +292,7 @@ async def nothing_is_answered(one: Replica) -> None:
     one.follower.look()
     for consistency in EVERY_CONSISTENCY:
         for at in (None, 1):
-            check = Check(DISCOVERY, "internal", ("t1",), consistency=consistency, at=at)
+            check = about_content(DISCOVERY, "t1", consistency=consistency, at=at)
             with pytest.raises(LedgerBroken):
                 await one.checker.answer(check, CALLER)
 
@@ -323,7 +326,7 @@ async def test_a_ledger_that_went_back_is_found(appender: Appender, database_url
         )
         await until_broken(one)
         assert "went back from 7 events to 6" in str(one.follower.broken)
-        assert before["history"]["revision"] == one.index.revision == 7
+        assert before["revision"][0] == one.index.revision == 7
         await nothing_is_answered(one)
 
 
@@ -359,5 +362,5 @@ async def test_what_was_said_and_is_lost_denies(appender: Appender, database_url
     """Somebody removes the private part of a no: its artist permits nothing any more."""
     await tamper(database_url, "DELETE FROM private.event_details WHERE revision = 7")
     async with replica(database_url) as one:
-        decision = (await one.checker.answer(QUESTION, CALLER)).decisions[0]
+        decision = decisions(await one.checker.answer(QUESTION, CALLER))[0]
         assert (decision.permitted, decision.reason) == (False, "artist_erased")

@@ -8,6 +8,7 @@ import pytest
 
 from service.consents.precondition import SettingsState, state_of
 from service.db.engine import Database
+from service.decisions.compiled.spelling import Hashing
 from service.decisions.index import Index
 from service.ledger.read import tail
 from service.settings_page.build import history_state, settled
@@ -21,10 +22,10 @@ HISTORIES = 4
 async def shown_and_held(url: str) -> tuple[SettingsState, SettingsState]:
     """Return the state of everybody's settings by the ledger's events, and by the tables."""
     connection = await asyncpg.connect(url)
-    index = Index()
+    index = Index(Hashing(bytes(32)))
     while events := await tail(connection, vault(), index.revision, limit=500):
         for event in events:
-            index.apply(event, {})
+            index.take(event, {})
     await connection.close()
     subjects: Sequence[str] = list(index.history.artists)
     async with Database(url) as database, database.read() as session:

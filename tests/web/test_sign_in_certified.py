@@ -58,7 +58,7 @@ async def running(database_url: str, provider: str, **settings: Any) -> AsyncIte
             public_url=ADDRESS,
             **settings,
         ),
-        surroundings=Surroundings(MovableClock(), around.random_bytes, around.random_id),
+        surroundings=Surroundings(MovableClock(), around.random_bytes),
     )
     async with app.router.lifespan_context(app):
         yield app

@@ -14,7 +14,7 @@ from service.api.check_wire import CheckConsistency
 from service.api.problems import BodyMalformed
 from service.api.schemas.types import LARGEST_VERSION, LONGEST_ID, MOST_ROWS
 from service.auth.scopes import Scope
-from service.decisions.check import Caller
+from service.decisions.question import Caller
 
 Properties: TypeAlias = dict[str, msgspec.Raw] | None
 """Said to be understood by those who evaluate properties, which we do not: they are not kept."""

@@ -23,8 +23,8 @@ from service.api.authzen.mapping import Types, question_of
 from service.api.context import services_of
 from service.api.problems import BodyMalformed
 from service.api.schemas.authzen import DecisionOut, EvaluationsOut
-from service.decisions.check import Caller
 from service.decisions.evaluate import Evaluation, Judged, Question
+from service.decisions.question import Caller
 from service.domain.decision import Decision
 from service.domain.instant import SECOND, format_instant
 from service.domain.refusal import Refused

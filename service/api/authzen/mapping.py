@@ -6,8 +6,8 @@ from typing import Final
 from service.api.authzen.entities import AuthzenContext, AuthzenResource, AuthzenSubject
 from service.api.check_wire import consistency_of
 from service.api.problems import BodyMalformed
-from service.decisions.check import STRONG, Consistency
-from service.decisions.evaluate import NOBODY, NOTHING, About, Column, Question
+from service.decisions.evaluate import NOBODY, NOTHING, Column, Question
+from service.decisions.question import STRONG, About, Consistency
 from service.domain.refusal import Refused
 from service.domain.uses import is_recipient
 from service.settings import Settings

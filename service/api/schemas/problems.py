@@ -1,6 +1,6 @@
 """The shape of a problem (RFC 9457)."""
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class ErrorOut(BaseModel):
@@ -19,3 +19,6 @@ class ProblemOut(BaseModel):
     status: int
     detail: str
     errors: list[ErrorOut] | None = None
+    earliest: int | None = Field(
+        default=None, description="Where changes could be read from (`too-far-behind`)."
+    )

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import zlib
 from typing import Any, Final
 
 import pytest
@@ -19,25 +18,12 @@ from tests.api.authzen.asking import (
     asking,
     track,
 )
-from tests.api.door import Door, connected
+from tests.api.door import connected
+from tests.api.logged import logged
 from tests.api.people import PIPELINE
 from tests.api.story import MUSIC, RECOMMENDATION, VOICE, Story
 
 ITEMS: Final = [{"resource": track(one)} for one in ("song", "gone", "duet")]
-
-
-async def logged(door: Door) -> list[dict[str, Any]]:
-    """Return the log, oldest first, its outcomes and requests read."""
-    async with connected(door.database_url) as connection:
-        rows = await connection.fetch("SELECT * FROM decisions ORDER BY answered_at, decision_id")
-    return [
-        dict(row)
-        | {
-            "request": json.loads(row["request"]),
-            "outcomes": json.loads(zlib.decompress(row["outcomes"])),
-        }
-        for row in rows
-    ]
 
 
 async def test_an_evaluation_is_logged_like_a_check(partnered: Story, pep: Pep) -> None:
@@ -82,12 +68,13 @@ async def test_evaluations_of_one_column_are_one_row(pep: Pep) -> None:
 
     async def counted() -> Any:
         nonlocal asked
-        asked += 1
+        task = asyncio.current_task()
+        asked += task is None or task.get_name() != "fermata-follower"
         return await read()
 
     object.__setattr__(heads, "read", counted)
     answers = await pep.decisions(*ITEMS * 100, {}, *ITEMS, subject=PIPE, action=USE)
-    assert asked <= 2  # the follower asks by itself as well
+    assert asked == 1  # the follower asks by itself as well
     (row,) = await logged(pep.door)
     assert {a["context"].get("decision_id") for a in answers} == {row["decision_id"], None}
     assert [outcome[0] for outcome in row["outcomes"]] == ["song", "gone", "duet"] * 101

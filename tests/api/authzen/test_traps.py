@@ -19,8 +19,8 @@ from tests.api.authzen.asking import (
     asking,
     track,
 )
-from tests.api.authzen.test_log import logged
 from tests.api.door import open_door
+from tests.api.logged import logged
 from tests.api.story import MUSIC, RECOMMENDATION, VOICE, Story
 
 TRACKS: Final[dict[str, Any]] = {"subject": PIPE, "action": USE, "resource": {"type": "track"}}
