@@ -11,7 +11,7 @@ from typing_extensions import override
 from service.api.access import allowed
 from service.api.changes_accept import PAGES, STREAM, wants_stream
 from service.api.changes_schema import ChangeLine
-from service.api.changes_wire import event, line_of, more, name_of, reached
+from service.api.changes_wire import event, line_of, more, name_of, passed, reached
 from service.api.context import Services, TheServices, services_of
 from service.api.event_stream import EventStream
 from service.api.schemas.types import RecipientName, UseNode
@@ -226,8 +226,11 @@ def _time_left(services: Services, principal: Principal) -> float:
 def _framed(entries: Sequence[Entry], position: Position) -> Iterator[bytes]:
     """Yield what was told as events. Only the last one has an id.
 
-    Whoever breaks off before it gets all of them again rather than miss some.
+    Whoever breaks off before it gets all of them again rather than miss some. Where nothing was
+    told the id comes alone: a reader with a long way to go does not begin it anew each time.
     """
+    if not entries:
+        yield passed(position)
     for entry in entries[:-1]:
         yield event(name_of(entry), line_of(entry))
     for entry in entries[-1:]:

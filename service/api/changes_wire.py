@@ -43,6 +43,11 @@ def event(name: str, data: bytes, position: Position | None = None) -> bytes:
     return b"".join((f"event: {name}\n{where}data: ".encode(), data, b"\n\n"))
 
 
+def passed(position: Position) -> bytes:
+    """Let a reader go on from a position at which nothing is told: an id, and no event."""
+    return f"id: {position}\n\n".encode()
+
+
 def name_of(entry: Entry) -> str:
     """Return what an entry is called as an event."""
     return "ask_anew" if isinstance(entry, Anew) else "answers"

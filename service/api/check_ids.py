@@ -10,6 +10,7 @@ unusual about it (an escape, a number, an id too long) goes the exact way: decod
 refused by name. Both ways read the same, which a property test sees to.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Annotated, Final, TypeAlias
@@ -43,6 +44,9 @@ _BACKSLASH: Final = b"\\"
 _NUL: Final = rb"\u0000"
 """JSON has no other way to write one."""
 
+_OF_A_MEMBER: Final = re.compile(
+    r"Object (?:missing required|contains unknown) field `(.*)`", re.DOTALL
+)
 _NO_NUL: Final = "no name here holds the character NUL"
 
 
@@ -128,7 +132,9 @@ def _one_by_one(raw: bytes, field: str) -> Ids:
 def refused(error: msgspec.ValidationError, within: str = "") -> Refused:
     """Return what msgspec found wrong as a refusal of the field that it is wrong with."""
     message, _, path = str(error).partition(" - at `$")
-    field = within + path.strip("`")
+    # Of a member that is missing or unknown msgspec's path names the object that it belongs to.
+    member = _OF_A_MEMBER.fullmatch(message)
+    field = within + path.strip("`") + (f".{member[1]}" if member else "")
     return refuse(field.removeprefix(".") or "body", "invalid", message)
 
 

@@ -27,8 +27,9 @@ from service.api.problems import NotAcceptable, ScopeMissing
 from service.auth.principal import Principal
 from service.auth.scopes import Scope
 from service.decisions.capacity import Overloaded, Room
+from service.decisions.check import MOST_LOOKED_UP
 from service.decisions.compiled.answers import REASONS, Answers
-from service.decisions.question import Answer, Caller
+from service.decisions.question import Answer, Caller, Check
 from service.domain.instant import SECOND
 
 router = APIRouter(tags=["checks"])
@@ -41,6 +42,9 @@ _BYTES_AN_ID: Final = 64
 
 _ASIDE: Final = 20_000
 """Ids from which on reading and writing go to a thread: everybody else goes on meanwhile."""
+
+_LOOKED_AT: Final = 50
+"""As so many ids counts one that is explained, or that may be asked about in the past."""
 
 _PIECE: Final = 256 * 1024
 _SENDING_SECONDS: Final = 120
@@ -117,13 +121,22 @@ async def _answered(
     services: Services, caller: Principal, body: Body, sent: str, wanted: str, room: Room
 ) -> tuple[bytes | memoryview, dict[str, int]]:
     asked = await _aside(_weight(len(body)), _read, body, sent)
-    room.weigh(max(_weight(len(body)), len(asked.ids)))
+    effort = _effort(asked.check)
+    room.weigh(max(_weight(len(body)), effort))
     _require_writable(asked, wanted)
     needed = Scope.CHECK if asked.check.at is None else Scope.AUDIT
     if not caller.may(needed):
         raise ScopeMissing([needed])
     answer = await services.checker.answer(asked.check, Caller(caller.client_id, caller.subject))
-    return await _aside(len(asked.ids), _write, answer, asked, wanted)
+    return await _aside(effort, _write, answer, asked, wanted)
+
+
+def _effort(check: Check) -> int:
+    """Return as how many ids a check counts: what is looked at one by one is no small matter."""
+    number = len(check.ids)
+    if not check.explain and check.at is None:
+        return number
+    return max(number, _LOOKED_AT * min(number, MOST_LOOKED_UP))
 
 
 async def _aside(ids: int, work: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:

@@ -1,7 +1,8 @@
 """uvicorn's HTTP/1.1 with bounds on a request's head, which it keeps in memory before we see any.
 
 It has none of its own: an endless header would fill the memory, and half of a head would keep its
-connection for ever, both without a token. (Bodies are the app's to bound.)
+connection for ever, both without a token. So would trailers, which it takes for headers. (Bodies
+are the app's to bound.)
 """
 
 import asyncio
@@ -11,7 +12,8 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 LARGEST_HEAD: Final = 64 * 1024
-"""Bytes; a little more passes, for they are counted by what is read at once."""
+"""Bytes; a little more passes, for they are counted by what is read at once. It is as well the most
+that may come between two pieces of a body, or behind it: trailers above all."""
 
 HEAD_MAY_TAKE_S: Final = 30.0
 """For a whole head to arrive, on a new connection or once it has begun."""
@@ -28,6 +30,8 @@ class BoundedHttp(HttpToolsProtocol):
     _head_due: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _in_head = False
+    _in_message = False
+    _beside_body = 0
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -44,7 +48,7 @@ class BoundedHttp(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         """Begin a head."""
-        self._in_head = True
+        self._in_head = self._in_message = True
         self._head_bytes = 0
         super().on_message_begin()
 
@@ -52,15 +56,35 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """End a head."""
         self._in_head = False
+        self._beside_body = 0
         self._head_arrived()
         super().on_headers_complete()
+        # What comes behind the body goes nowhere: the app has the list of before.
+        self.headers = []
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        """Go on with a body."""
+        self._beside_body = 0
+        super().on_body(body)
+
+    @override
+    def on_message_complete(self) -> None:
+        """End a request."""
+        self._in_message = False
+        super().on_message_complete()
 
     @override
     def data_received(self, data: bytes) -> None:
-        """Read on, and refuse a head that does not end."""
+        """Read on, and refuse a head that does not end, or trailers that do not."""
         went_on = self._in_head
+        self._beside_body += len(data)
         super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
+        if self.transport.is_closing():
+            return
+        if self._in_message and not self._in_head and self._beside_body > LARGEST_HEAD:
+            self.transport.close()
+        if self._in_head:
             # How much of the first piece is the head's is not known: requests may come before it.
             self._head_bytes += len(data) if went_on else 0
             if self._head_bytes > LARGEST_HEAD:

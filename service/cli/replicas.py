@@ -104,10 +104,13 @@ class Replicas:
         first = not replica.has_started and not any(one.has_started for one in self._running)
         if first or failures >= _MOST_FAILURES:
             times = "" if first else f", {failures} times in a row"
-            self._failure = CannotServe(f"{what}{times}; its log says why")
-            self._stopping.set()
+            self._give_up(f"{what}{times}; its log says why")
         else:
             _log.error("%s; another is started", what)
+
+    def _give_up(self, why: str) -> None:
+        self._failure = CannotServe(why)
+        self._stopping.set()
 
     async def _rest(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -125,7 +128,11 @@ class Replicas:
         """Hand out connections, from when somebody takes them on."""
         await self._somebody_takes.wait()
         listening.setblocking(False)
-        listening.listen(BACKLOG)
+        try:
+            listening.listen(BACKLOG)
+        except OSError as error:  # two may hold an address until one of them listens
+            self._give_up(f"nothing can listen there any more: {error.strerror or error}")
+            return
         _log.info("answering at %s port %d", *listening.getsockname()[:2])
         while True:
             await self._somebody_takes.wait()

@@ -203,8 +203,10 @@ class Checker:
             found = await self._judged(check, now, still=True)
             if found is None:
                 return None
+            if check.about is About.CONTENT:
+                known = self._index.contents.find_all(check.ids)
+                _refuse_too_many_rightsholders(int(self._index.rightsholders.number(known).sum()))
             history, queries = self._index.history, self._queries(check)
-            _refuse_too_many_rightsholders(history, queries)
             explanations = []
             for number, query in enumerate(queries):
                 if number % _BETWEEN_PAUSES == 0:
@@ -227,7 +229,10 @@ class Checker:
                 subjects=[query.artist for query in queries if query.artist is not None],
             )
         if check.explain:
-            _refuse_too_many_rightsholders(history, queries)
+            found = (history.content.get(query.content) for query in queries if query.content)
+            _refuse_too_many_rightsholders(
+                sum(len(item.rightsholders) for item, _ in filter(None, found))
+            )
         decisions, explanations = [], []
         for number, query in enumerate(queries):
             if number % _BETWEEN_PAUSES == 0:
@@ -280,9 +285,8 @@ def _refuse_too_many_ids(check: Check) -> None:
         raise refuse("explain", "too_many", message)
 
 
-def _refuse_too_many_rightsholders(history: History, queries: Sequence[Query]) -> None:
-    items = (history.content.get(query.content) for query in queries if query.content)
-    if sum(len(item.rightsholders) for item, _ in filter(None, items)) > MOST_EXPLAINED:
+def _refuse_too_many_rightsholders(number: int) -> None:
+    if number > MOST_EXPLAINED:
         message = (
             f"this content has more than {MOST_EXPLAINED:,} rightsholders to explain: send it in "
             "parts"

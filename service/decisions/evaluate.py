@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 import numpy as np
@@ -39,6 +40,8 @@ NOTHING: Final = "\0"
 _UNKNOWN: Final = "unknown"
 _BETWEEN_PAUSES: Final = 100
 """Questions that are answered before everybody else has their turn."""
+_LOGGED_AT_ONCE: Final = 250
+"""Rows of the log that are made in one go: all of a request's, unless each asks something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +197,9 @@ class Evaluator:
             logged = columns.setdefault(question.column, [])
             logged.append((self._logged_id(question), decision))
         answered_at = self._heads.time().now
-        rows = {
-            column: LoggedDecision(
+
+        def row(column: Column, outcomes: Sequence[tuple[str, Decision]]) -> LoggedDecision:
+            return LoggedDecision(
                 decision_id=name_decision(answered_at, self._random_bytes(RANDOM_BYTES)),
                 answered_at=answered_at,
                 evaluated_at=evaluated_at,
@@ -213,9 +217,13 @@ class Evaluator:
                 run=column.run and _loggable(column.run),
                 job=column.job and _loggable(column.job),
             )
-            for column, outcomes in columns.items()
-        }
-        await asyncio.gather(*map(self._log.record, rows.values()))
+
+        rows: dict[Column, LoggedDecision] = {}
+        left = iter(columns.items())
+        while some := dict(islice(left, _LOGGED_AT_ONCE)):
+            group = {column: row(column, outcomes) for column, outcomes in some.items()}
+            await asyncio.gather(*map(self._log.record, group.values()))
+            rows |= group
         return [rows[question.column].decision_id for question, _ in judged]
 
     def _refuse_too_much(self, questions: Sequence[Question]) -> None:

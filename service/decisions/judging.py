@@ -34,8 +34,8 @@ _AT_ONCE: Final = 16_384
 """Ids that are answered in one step; twice as many rightsholders. It takes some three milliseconds.
 """
 
-_SLICE: Final = 8_192
-"""Ids of a slice where there are more; at most twice as many rightsholders. About one millisecond.
+_SLICE: Final = 4_096
+"""Ids of a slice where there are more; at most twice as many rightsholders. Less than a millisecond.
 """
 
 _TURNS: Final = 4

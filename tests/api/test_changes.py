@@ -11,6 +11,7 @@ import pytest
 
 from service.auth.local_issuer import LocalIssuer
 from service.auth.scopes import Scope
+from service.decisions.changes import events
 from service.decisions.log import LoggedDecision, LogUnavailable
 from service.domain.instant import SECOND
 from tests.api.door import Door, connected, open_door
@@ -288,6 +289,20 @@ async def test_breaking_off_anywhere_loses_nothing(begun: Story) -> None:
         assert {one["permitted"] for one in found.values()} == {False}
 
 
+async def test_breaking_off_on_a_long_way_without_news_begins_nothing_anew(
+    begun: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events that a reader does not want to hear of move it on as well: their ids come alone."""
+    monkeypatch.setattr(events, "AT_ONCE", 2)
+    since = await begun.revision()
+    for _ in range(5):
+        await begun.say("ana", "opt_out", MUSIC)
+    async with streamed(begun.door, since=since, use=VOICE) as reader:
+        (level,) = await reader.until("reached")
+    assert level.id == str(since + 5)
+    assert f"\n\nid: {since + 2}\n\nid: {since + 4}\n\n".encode() in reader.body
+
+
 @asynccontextmanager
 async def set_up(url: str, issuer: LocalIssuer, **settings: Any) -> AsyncIterator[Story]:
     """Run the service with settings of the test's, begun."""
@@ -493,3 +508,31 @@ async def test_readers_at_the_same_place_share_the_work(
             *answers, _ = await reader.until("reached")
             assert told([one.data for one in answers], RECOMMENDATION)["song"]
     assert asked == [since]
+
+
+async def test_many_readers_do_not_fill_the_log_all_at_once(
+    begun: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are told one or two after another, so that checks are logged in between."""
+    log, waiting, seen = begun.door.services.log, 0, list[int]()
+    record = log.record
+
+    async def counted(decision: LoggedDecision) -> None:
+        nonlocal waiting
+        waiting += 1
+        seen.append(waiting)
+        await record(decision)
+        waiting -= 1
+
+    monkeypatch.setattr(log, "record", counted)
+    since = await begun.revision()
+    async with AsyncExitStack() as stack:
+        readers = [
+            await stack.enter_async_context(streamed(begun.door, since=since)) for _ in range(6)
+        ]
+        for reader in readers:
+            await reader.until("reached")
+        await begun.say("ana", "opt_out")
+        for reader in readers:
+            await reader.until("reached")
+    assert max(seen) == 2 * len(seen) // 6

@@ -126,6 +126,19 @@ def test_a_row_without_an_id_is_named() -> None:
     assert texts_of(stream(unused, about=ABOUT)) == ["a", "a"]
 
 
+@pytest.mark.parametrize("length", [-(2**31), 100, 2**31 - 1])
+def test_what_an_unused_null_view_says_is_not_followed(length: int) -> None:
+    """Nobody validates it, and casting it would lead out of memory: the process would end."""
+    views = np.zeros((2, 4), np.int32)
+    views[0, :2], views[1] = (1, ord("a")), (length, 0, 99, 2**31 - 1)
+    buffers = [pa.py_buffer(b"\x01"), pa.py_buffer(views)]
+    words = pa.Array.from_buffers(pa.string_view(), 2, buffers)
+    unused = pa.DictionaryArray.from_arrays(pa.array([0, 0], pa.int32()), words)
+    assert texts_of(stream(unused, about=ABOUT)) == ["a", "a"]
+    used = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int32()), words)
+    assert refusal_of(stream(used, about=ABOUT)) == ("content[1]", "missing")
+
+
 def test_ids_have_two_hundred_characters_at_most() -> None:
     """Characters, not bytes, as in JSON."""
     assert texts_of(stream(pa.array(["ä" * 200]), about=ABOUT)) == ["ä" * 200]
@@ -165,9 +178,9 @@ def test_one_column_is_asked_about() -> None:
     ("about", "field"),
     [
         (None, "fermata.check"),
-        ({}, "body"),
-        (ABOUT | {"typo": 1}, "body"),
-        (ABOUT | {"content": ["a"]}, "body"),
+        ({}, "use"),
+        (ABOUT | {"typo": 1}, "typo"),
+        (ABOUT | {"content": ["a"]}, "content"),
         (ABOUT | {"min_policy_version": 0}, "min_policy_version"),
         (ABOUT | {"consistency": {}}, "consistency"),
         (ABOUT | {"explain": True}, "explain"),

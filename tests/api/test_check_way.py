@@ -15,7 +15,7 @@ from service.api.checks import PATH
 from service.decisions.capacity import SMALL, Capacity, Overloaded
 from tests.api.arrow import ARROW, ask_arrow, stream
 from tests.api.door import ADDRESS, Door
-from tests.api.people import PIPELINE, PLATFORM
+from tests.api.people import AUDITING_PIPELINE, PIPELINE, PLATFORM
 from tests.api.story import RECOMMENDATION, Story
 
 JSON: Final = "application/json"
@@ -208,6 +208,16 @@ async def test_many_short_ids_are_as_heavy_as_they_are_many(crowded: Story) -> N
     response = await crowded.door.ask("POST", PATH, body, by=PIPELINE)
     assert response.status_code == 429
     assert crowded.door.services.capacity.in_flight == (0, 0)
+
+
+@pytest.mark.parametrize("more", [{"explain": True}, {"at": "2126-01-01T00:00:00Z"}])
+async def test_what_is_looked_at_one_by_one_is_heavy(crowded: Story, more: dict[str, Any]) -> None:
+    """Each takes fifty times the memory and the time: a few hundred ids are no small check."""
+    use_capacity(crowded.door, Capacity(small=(1, SMALL), large=(1, SMALL)))
+    for number, status in ((SMALL // 50, 200), (SMALL // 50 + 1, 429)):
+        body = QUESTION | {"content": ["song"] * number} | more
+        response = await crowded.door.ask("POST", PATH, body, by=AUDITING_PIPELINE)
+        assert response.status_code == status
 
 
 @pytest.mark.parametrize("ends", ["gone", "slow", "refused", "broken"])

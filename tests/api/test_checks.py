@@ -139,7 +139,7 @@ REFUSED: Final[tuple[tuple[dict[str, Any], str], ...]] = (
     ({"content": ["song"], "at": "2026-03-01T00:00:00"}, "at"),
     ({"content": ["song"], "at": "9999-12-31T23:59:59-01:00"}, "at"),
     ({"content": ["song"], "at": "0001-01-01T00:00:00Z"}, "at"),
-    ({"content": ["song"], "typo": 1}, "body"),
+    ({"content": ["song"], "typo": 1}, "typo"),
     ({"content": ["song"], "run": ""}, "run"),
     ({"content": ["song"], "run": "x" * 201}, "run"),
     ({"content": ["song"], "run": "a\0"}, "run"),

@@ -67,6 +67,23 @@ async def test_an_endless_header_is_refused(port: int) -> None:
         await sent(port, b"GET / HTTP/1.1\r\nA: ", *[b"x" * 16_384] * 1_000)
 
 
+@pytest.mark.parametrize("trailer", [b"A: %s\r\n" % (b"x" * 1_000), b"x" * 16_384, b"a:\r\n" * 999])
+async def test_endless_trailers_are_refused(port: int, trailer: bytes) -> None:
+    """They come behind the body, and would be kept as headers are."""
+    begin = b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: x"
+    with pytest.raises(ConnectionError):
+        await sent(port, begin, b"\r\n", *[trailer] * 20_000)
+
+
+async def test_a_body_may_come_in_chunks_with_trailers_behind(port: int) -> None:
+    """As long as they are few; and however many the chunks are."""
+    head = b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n"
+    body = b"1\r\nb\r\n" * 100_000 + b"0\r\nA: b\r\n\r\n"
+    pieces = [body[start : start + 777] for start in range(0, len(body), 777)]
+    answer = await sent(port, head, b"\r\n", *pieces, head + b"Connection: close\r\n\r\n", *pieces)
+    assert answer.count(b"100000") == 2
+
+
 async def test_whoever_sends_a_head_too_large_is_told(port: int) -> None:
     """With the status that is meant for it."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

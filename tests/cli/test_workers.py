@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +15,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
+from service.cli import replicas
 from service.cli.http_server import bound_sockets
 from service.cli.local import Database, free_port
 from service.cli.replica import Part
@@ -152,6 +153,40 @@ async def test_workers_that_cannot_start_end_it_all(
     ]
     with pytest.raises(CannotServe, match=r"worker \d \(process \d+\) ended with status 3"):
         await Replicas(parts, sockets).run()
+
+
+class _Ready:
+    """Stands for a worker that takes connections at once."""
+
+    takes = True
+    has_started = True
+
+    def __init__(self, _: Part, told: Callable[[], None]) -> None:
+        self._stopped = asyncio.Event()
+        asyncio.get_running_loop().call_soon(told)
+
+    async def ended(self) -> int:
+        await self._stopped.wait()
+        return 0
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    kill = stop
+
+
+async def test_an_address_that_somebody_else_was_quicker_to_listen_on_ends_it(
+    scratch_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two may hold it while neither listens yet; the later one stops its workers and says why."""
+    monkeypatch.setattr(replicas, "Child", _Ready)
+    theirs = bound_sockets("127.0.0.1", 0)
+    ours = bound_sockets("127.0.0.1", theirs[0].getsockname()[1])
+    part = Part(0, Settings(), Database("postgresql://x", None), scratch_dir, None)
+    with theirs[0]:
+        theirs[0].listen()
+        with pytest.raises(CannotServe, match="nothing can listen there any more"):
+            await Replicas([part], ours).run()
 
 
 async def refusal(folder: Path, *arguments: str, **variables: str) -> str:

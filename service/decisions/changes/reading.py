@@ -42,6 +42,10 @@ MOST_AT_ONCE: Final = 250
 MOST_RESULTS: Final = 4_000
 """Results of one step, over all columns, unless a single content has more columns than that."""
 
+_GIVEN_AT_ONCE: Final = 2
+"""Readers whose rows are written to the log together. An event that a hundred readers are told of
+under seventy columns is seven thousand rows: all at once they would keep everybody waiting."""
+
 _STEPS_KEPT: Final = 64
 _ANSWERS_KEPT: Final = 256
 _FRESH: Final = 1 * SECOND
@@ -146,6 +150,7 @@ class Changes:
         self._random_bytes = random_bytes
         self._timeout = timeout
         self._most_behind = most_behind
+        self._giving = asyncio.Semaphore(_GIVEN_AT_ONCE)
         self._steps: Once[tuple[Position, int], Step | None] = Once(_STEPS_KEPT)
         self._answers: Once[_Part, Answered] = Once(_ANSWERS_KEPT)
 
@@ -267,8 +272,9 @@ class Changes:
 
         Raises LogUnavailable: then it must not be given.
         """
-        rows = [self._row(one, caller) for one in answered]
-        await asyncio.gather(*map(self._log.record, rows))
+        async with self._giving:
+            rows = [self._row(one, caller) for one in answered]
+            await asyncio.gather(*map(self._log.record, rows))
         return [Told(row.decision_id, one) for row, one in zip(rows, answered, strict=True)]
 
     def _row(self, one: Answered, caller: Caller) -> LoggedDecision:

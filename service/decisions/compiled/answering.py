@@ -189,14 +189,15 @@ class Answering(Kept):
     def refresh(self, most: int = SLICE) -> bool:
         """Compile a slice of what is stale anywhere, and tell whether there may be more.
 
-        `most` is the effort of the slice, in microseconds of an idle processor.
+        `most` is the effort of the slice, in microseconds of an idle processor. Where nothing is
+        stale, tables of ids that have grown are put in order.
         """
         effort, stale = Effort(most), False
         for column in self._columns.values():
             if column.stale and effort.left > 0:
                 self._compiler.refresh(column, effort)
             stale |= column.stale
-        return stale
+        return stale or any(ids.tidy() for ids in (self.contents, self.subjects, self.names.ids))
 
 
 def _blocks(size: int) -> Iterator[slice]:

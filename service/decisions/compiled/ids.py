@@ -130,6 +130,10 @@ class Ids:
             ordinals[unknown] = [given[one] for one in missing]
         return ordinals
 
+    def tidy(self) -> bool:
+        """Do some of what makes finding quicker, and tell whether more is left."""
+        return self._slots.tidy()
+
     def nameless(self) -> int:
         """Give an ordinal that no id leads to."""
         return self._append(b"")

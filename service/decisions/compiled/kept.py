@@ -23,7 +23,8 @@ _NOBODY: Final = ""
 """No recipient's name. Whoever is listed by no version gets the same answers as anybody else."""
 
 _MOST_LEAST: Final = 16
-"""Columns kept for pipelines that act under a certain version; the oldest goes first."""
+"""Columns kept for pipelines that act under a certain version; the oldest goes first. One that is
+not compiled yet stays: whoever waits for it would begin anew, again and again."""
 
 
 class Kept:
@@ -116,4 +117,5 @@ class Kept:
     def _drop_columns(self) -> None:
         least = [key for key in self._columns if key[2] > 1]
         for key in least[:-_MOST_LEAST]:
-            del self._columns[key]
+            if not self._columns[key].stale:
+                del self._columns[key]

@@ -151,6 +151,14 @@ class Slots:
         self._next, self._touched = None, 0
         self._entries = int(np.count_nonzero(slots))
 
+    def tidy(self) -> bool:
+        """Move some of an old table that nobody adds to any more, and tell whether more is left.
+
+        Until it is gone everybody looks in both.
+        """
+        self._move(_AT_ONCE)
+        return self.moving
+
     def _settle(self) -> None:
         while self._old is not None:
             self._move(_AT_ONCE)

@@ -9,7 +9,7 @@ name knows the month to look in. Decisions of before the log had months have ran
 import re
 from typing import Final
 
-from service.domain.instant import Instant
+from service.domain.instant import LATEST, Instant
 
 RANDOM_BYTES: Final = 8
 """What a name takes of randomness."""
@@ -40,9 +40,12 @@ def is_name(text: str) -> bool:
 
 
 def answered_at(name: str) -> Instant | None:
-    """Return the instant that a name tells, or None for one that tells none."""
+    """Return the instant that a name tells, or None for one that tells none.
+
+    A made-up name may tell of years for which no date can be written; that is `LATEST`.
+    """
     if name[_VERSION_AT] != "7":
         return None
     number = int(name.removeprefix(PREFIX), 16)
     fraction = number >> 64 & 0xFFF
-    return (number >> 80) * _MILLISECOND + -(-fraction * _MILLISECOND >> 12)
+    return min((number >> 80) * _MILLISECOND + -(-fraction * _MILLISECOND >> 12), LATEST)

@@ -176,6 +176,15 @@ async def test_each_use_or_recipient_found_is_a_decision(partnered: Story, pep: 
     assert rows[found[-1]["decision_id"]]["request"]["recipient"] == "partner:musiio"
 
 
+async def test_a_request_of_many_columns_is_logged_whole(pep: Pep) -> None:
+    """More of them than are written in one go: each has its row, and each answer names its own."""
+    items = [{"subject": {"type": "pipeline", "id": f"job-{n}"}} for n in range(600)]
+    answers = (await pep.answer(EVALUATIONS, asking("song") | {"evaluations": items}))["evaluations"]
+    rows = {row["decision_id"]: row["job"] for row in await logged(pep.door)}
+    named = [rows.pop(one["context"]["decision_id"]) for one in answers]
+    assert (named, rows) == ([f"job-{n}" for n in range(600)], {})
+
+
 async def test_a_search_that_finds_nothing_grants_nothing(pep: Pep) -> None:
     """There is nothing to act on, and so no row."""
     nothing: dict[str, Any] = {

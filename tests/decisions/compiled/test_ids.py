@@ -65,6 +65,22 @@ def test_an_addition_moves_a_bounded_part_of_the_table() -> None:
     assert 0 <= ids._slots._moved - moved < 100
 
 
+def test_a_table_that_nobody_adds_to_is_put_in_order() -> None:
+    """Nobody looks in two tables for ever: slice by slice the old one goes, and nothing is lost."""
+    ids = Ids(Hashing(SEED))
+    many = [f"track-{number}" for number in range(100_000)]
+    ids.add_all(many)
+    while not ids._slots.moving:
+        many.append(f"more-{len(ids)}")
+        ids.add(many[-1])
+    slices = 0
+    while ids.tidy():
+        slices += 1
+    assert slices > 1
+    assert not ids._slots.moving
+    assert ids.find_all(Spelled.of(many)).tolist() == list(range(1, len(many) + 1))
+
+
 @pytest.mark.parametrize("number", [10_000, 37_000, 52_000, 73_000, 100_000])
 def test_an_id_costs_at_most_24_bytes_beside_its_own(number: int) -> None:
     """Whatever the number, but for the time in which the table grows (and some room at first)."""

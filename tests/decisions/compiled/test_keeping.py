@@ -219,6 +219,28 @@ def test_columns_for_certain_versions_are_kept_only_so_many() -> None:
     assert len(index._columns) == 17
 
 
+def test_columns_for_certain_versions_that_are_asked_in_turn_are_all_compiled() -> None:
+    """More than are kept, a slice of each at a time: nobody's work is thrown away half done."""
+    recipients = [f"partner:{number}" for number in range(24)]
+    version = replace(OPT_OUT, recipients=frozenset(recipients))
+    artists = [f"artist-{number}" for number in range(3)]
+    spoke = [ConsentRecorded(one, Answer.OPT_OUT, Scope("*")) for one in artists]
+    index = told(version, version, ArtistsRegistered(tuple(artists)), *spoke)
+    everybody = index.subjects.find_all(Spelled.of(artists))
+
+    def is_done(recipient: str) -> bool:
+        return index.prepare("music", recipient, artists=everybody, min_version=2, most=1)
+
+    left = recipients
+    for _ in range(2 * len(artists)):
+        left = [recipient for recipient in left if not is_done(recipient)]
+    assert not left
+    while index.refresh():
+        pass
+    index.decide(Query("music", recipients[0], artist=artists[0], min_version=3), index.recorded_at)
+    assert len(index._columns) == 16
+
+
 def test_what_an_erased_artist_said_is_gone() -> None:
     """From the records, and from what an explanation could tell."""
     index = told(

@@ -44,6 +44,11 @@ def test_an_old_name_tells_nothing() -> None:
     assert answered_at(name) is None
 
 
+def test_a_made_up_name_tells_an_instant_that_can_be_looked_for() -> None:
+    """48 bits of milliseconds reach beyond the last year that a date can be written for."""
+    assert answered_at("dec_ffffffffffff7fffbfffffffffffffff") == LATEST
+
+
 def test_other_texts_are_no_names() -> None:
     """Neither too short nor in capitals, nor with a line after it."""
     for text in ("", "dec_", "dec_" + "F" * 32, "dec_" + "f" * 31, "dec_" + "f" * 32 + "\n"):
