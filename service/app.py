@@ -16,6 +16,7 @@ from service.api import (
     contacts,
     content,
     decisions,
+    log,
     notices,
     operations,
     roster,
@@ -31,6 +32,7 @@ from service.api.hot_path import HotPath
 from service.api.limits import BodyLimit
 from service.api.paths import EncodedSlashes
 from service.api.problems import answer_problems
+from service.api.read_anywhere import ReadableAnywhere
 from service.auth.local_grant import SETTINGS_PAGE
 from service.auth.local_issuer import LocalIssuer, local_http_client, local_issuer_routes
 from service.auth.login import Login, LoginClient
@@ -66,6 +68,7 @@ _ROUTERS = (
     evaluation,
     searches,
     metadata,
+    log,
     operations,
 )
 
@@ -117,6 +120,7 @@ def create_app(
     # layers.
     app.add_middleware(Pages, site=SecurityHeaders(site(app.state), settings))
     app.add_middleware(EncodedSlashes)
+    app.add_middleware(ReadableAnywhere)
     app.add_middleware(RequestIds)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     answer_problems(app)

@@ -37,6 +37,7 @@ from service.notices.carriers import require_sendable
 from service.notices.worker import Machinery, Worker
 from service.settings import Settings, read_key
 from service.telemetry import Telemetry
+from service.transparency.opened import public_log
 
 
 class NotConfigured(Exception):  # noqa: N818 - names what is missing
@@ -118,6 +119,8 @@ async def running(
             await stack.enter_async_context(service)
         if folder is not None:
             await stack.enter_async_context(_keeper(settings, folder, index, follower, around))
+        opened = public_log(settings, key_of(settings), url, around.clock, telemetry)
+        public = await stack.enter_async_context(opened)
         if settings.send_notices:
             await stack.enter_async_context(_working(settings, around, appender, heads, telemetry))
         yield Services(
@@ -136,6 +139,8 @@ async def running(
             verifier=verifier,
             telemetry=telemetry,
             random_bytes=around.random_bytes,
+            signer=public.signer,
+            publication=public.publication,
         )
 
 

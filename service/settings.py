@@ -182,6 +182,37 @@ class Settings(BaseSettings):
         default="PT1H", description="How long it may be behind, by the ledger's clock."
     )
 
+    log_origin: str | None = Field(
+        default=None,
+        description="What the ledger is called in its checkpoints, for ever: the address of /log "
+        "without https://. As the public URL says, unless set.",
+    )
+    log_signing_key: SecretStr | None = Field(
+        default=None,
+        min_length=1,
+        description="A private Ed25519 key, PEM or PRIVATE+KEY+..., that signs checkpoints; else "
+        "one that follows from the key encryption key.",
+    )
+    log_old_keys: _Names = Field(
+        default=(), description="Verifier keys of those that signed checkpoints before that one."
+    )
+    log_dir: Path | None = Field(
+        default=None,
+        description="Where the last checkpoint is kept outside of the database, so that a ledger "
+        "which went back is noticed; beside the embedded database's data unless set.",
+    )
+    log_witnesses: _Names = Field(
+        default=(),
+        description="Witnesses that are asked to cosign: each its address, a space and its key.",
+    )
+    log_entries: Literal["public", "audit"] = Field(
+        default="public",
+        description="Who may read the ledger's entries as they are: everybody, or auditors.",
+    )
+    checkpoint_interval_ms: int = Field(
+        default=1_000, ge=1, description="How often a checkpoint is signed, if there are events."
+    )
+
     @model_validator(mode="after")
     def _one_issuer(self) -> Self:
         if self.local_issuer and self.issuer is not None:

@@ -43,6 +43,33 @@ class Telemetry:
             registry=self._registry,
         )
 
+        self._checkpoint = Gauge(
+            "fermata_log_checkpoint_size",
+            "Events that the newest checkpoint covers.",
+            registry=self._registry,
+        )
+        self._signs = Gauge(
+            "fermata_log_signs",
+            "1 while checkpoints are signed, 0 since the ledger was found to be another one.",
+            registry=self._registry,
+        )
+
+        self._cosignatures = Counter(
+            "fermata_log_cosignatures",
+            "Witnesses asked to cosign a checkpoint, by what became of it.",
+            ["witness", "outcome"],
+            registry=self._registry,
+        )
+
+    def count_cosignature(self, witness: str, outcome: str) -> None:
+        """Count one question to a witness."""
+        self._cosignatures.labels(witness, outcome).inc()
+
+    def set_log(self, *, size: int, signs: bool) -> None:
+        """Say what the newest checkpoint covers, and whether there will be newer ones."""
+        self._checkpoint.set(size)
+        self._signs.set(signs)
+
     def count_sends(self, channel: str, outcome: str, number: int) -> None:
         """Count what became of so many sends."""
         if number:

@@ -22,6 +22,8 @@ from service.ledger.head import HeadReader
 from service.ledger.vault import RandomBytes
 from service.settings import Settings
 from service.telemetry import Telemetry
+from service.transparency.publication import Publication
+from service.transparency.signer import Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Services:
     verifier: TokenVerifier
     telemetry: Telemetry
     random_bytes: RandomBytes
+    signer: Signer
+    publication: Publication
     capacity: Capacity = field(default_factory=Capacity)
 
 

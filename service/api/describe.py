@@ -30,6 +30,10 @@ _TAGS: Final = [
     {"name": "settings", "description": "What a settings page shows, and what it can do."},
     {"name": "content", "description": "Content and its rightsholders."},
     {"name": "notices", "description": "Notices and what became of them."},
+    {
+        "name": "log",
+        "description": "The ledger as everybody may check it: checkpoints, tiles, proofs.",
+    },
     {"name": "operations", "description": "For operators and their machines."},
 ]
 _SUCCESS: Final = {"200": "Done, or what was asked for.", "201": "It is recorded, durably."}
@@ -63,6 +67,8 @@ _MAY_NOT_BE_THERE: Final = frozenset(
         "read_webhook_endpoint",
         "read_authzen_configuration",
         "list_decisions",
+        "read_checkpoint",
+        "read_consistency",
     }
 )
 """Operations that may find nothing though their path names nothing: what is the only one of its
@@ -190,7 +196,7 @@ def _failures(path: str, method: str, operation: _Operation) -> Iterator[str]:
         "422": has_parts and ours,
         "4XX": not has_parts,
         "428": takes_a_tag,
-        "429": is_check or follows,
+        "429": is_check or follows or (has_body and not ours),
         "503": operation["operationId"] not in _ASKS_NOBODY,
     }
     yield from (status for status, can in can_end_with.items() if can)

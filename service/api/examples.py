@@ -33,6 +33,11 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     "to": "2026-04-01T00:00:00Z",
     "start": 0,
     "cursor": "ks8ABjX2oNmAAKA",
+    "first": 1,
+    "second": 8,
+    "size": 8,
+    "level": "0",
+    "number": "000.p/1",
     "X-Request-ID": "bfe9eb29-ab87-4ca3-be83-a1d5d8305716",
     "Idempotency-Key": "b7f3f0c2-5d0e-4f7c-9a53-0d6c1d6f8a10",
 }

@@ -29,6 +29,7 @@ from service.ledger.append import AppenderDown, OutcomeUnknown
 from service.ledger.events import LedgerBroken
 from service.ledger.head import HeadUnknown
 from service.ledger.ledger_clock import ClocksDisagree
+from service.transparency.signer import NotSignedYet
 
 _log = logging.getLogger(__name__)
 
@@ -166,6 +167,7 @@ _CANNOT: Final[Mapping[type[Exception], Kind]] = {
     ClocksDisagree: CLOCKS,
     OutcomeUnknown: UNKNOWN_OUTCOME,
     AppenderDown: UNAVAILABLE,
+    NotSignedYet: UNAVAILABLE,
 }
 
 

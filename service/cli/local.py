@@ -22,6 +22,9 @@ from service.db.embedded import EmbeddedPostgres, default_data_dir
 from service.settings import KEY_BYTES, Settings
 
 _PRIVATE = 0o600
+LOG_FOLDER = "log"
+"""Where the log's last checkpoint is kept, beside an embedded database's data."""
+KEY_FILE = "key-encryption-key"
 _CONNECTIONS = 100
 """PostgreSQL's own default."""
 _CONNECTIONS_EACH = 40
@@ -55,7 +58,7 @@ def with_key(settings: Settings, data_dir: Path | None) -> Settings:
     """
     if settings.key_encryption_key is not None or data_dir is None or settings.database_url:
         return settings
-    kept = _kept_secret(data_dir / "key-encryption-key", _new_key)
+    kept = _kept_secret(data_dir / KEY_FILE, _new_key)
     return settings.model_copy(update={"key_encryption_key": SecretStr(kept)})
 
 
@@ -94,9 +97,14 @@ def app_for(settings: Settings, where: Database, issuer: LocalIssuer | None) -> 
 def complete(settings: Settings, where: Database) -> Settings:
     """Return the settings with everything that an embedded database brings along."""
     known = with_key(settings, where.data_dir).model_copy(update={"database_url": where.url})
-    if settings.database_url is not None or settings.snapshot_dir or where.data_dir is None:
+    if settings.database_url is not None or where.data_dir is None:
         return known
-    return known.model_copy(update={"snapshot_dir": where.data_dir / "snapshots"})
+    return known.model_copy(
+        update={
+            "snapshot_dir": settings.snapshot_dir or where.data_dir / "snapshots",
+            "log_dir": settings.log_dir or where.data_dir / LOG_FOLDER,
+        }
+    )
 
 
 def free_port() -> int:

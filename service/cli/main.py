@@ -2,7 +2,18 @@
 
 import typer
 
-from service.cli import demo, importing, migrate, openapi, policy, serve, snapshot, worker
+from service.cli import (
+    demo,
+    importing,
+    log_key,
+    migrate,
+    openapi,
+    policy,
+    serve,
+    snapshot,
+    witness,
+    worker,
+)
 
 app = typer.Typer(
     name="fermata",
@@ -16,5 +27,7 @@ app.command("snapshot")(snapshot.snapshot)
 app.command("migrate")(migrate.migrate)
 app.command("demo")(demo.demo)
 app.command("import")(importing.import_catalog)
+app.command("log-key")(log_key.log_key)
+app.command("witness")(witness.witness)
 app.command("openapi")(openapi.openapi)
 app.add_typer(policy.app, name="policy")

@@ -23,11 +23,14 @@ from service.cli.replica import Part, shared_issuer
 from service.cli.replicas import CannotServe, Replicas
 from service.db.embedded import EmbeddedPostgresError
 from service.db.migrate import needs_upgrade, upgrade
+from service.ledger.events import LedgerBroken
 from service.ledger.key_check import WrongKey, require_key
 from service.ledger.vault import Vault
 from service.running import NotConfigured, key_of, real_surroundings
 from service.settings import Settings
 from service.telemetry import configure_logging
+from service.transparency.kept import KeptBroken
+from service.transparency.opened import require_continuation
 
 _console = Console(stderr=True, highlight=False)
 _log = logging.getLogger(__name__)
@@ -65,6 +68,8 @@ def serve(
         EmbeddedPostgresError,
         WrongKey,
         CannotServe,
+        KeptBroken,
+        LedgerBroken,
         ValueError,
         OSError,
     ) as error:
@@ -93,6 +98,7 @@ def _serve(settings: Settings, *, issue: bool) -> None:
         asyncio.run(
             require_key(where.url, Vault(key_of(settings), real_surroundings().random_bytes))
         )
+        asyncio.run(require_continuation(settings, key_of(settings), where.url))
         if settings.workers == 1:
             _answer(app, sockets)
             return

@@ -97,6 +97,43 @@ class LedgerBatch(Table, table=True):
     body: bytes = Field(sa_type=LargeBinary, nullable=False)
 
 
+class LedgerTile(Table, table=True):
+    """A full tile of the ledger's tree: 256 hashes (C2SP tlog-tiles), and the root over them."""
+
+    __tablename__ = "ledger_tiles"
+    __table_args__ = (PrimaryKeyConstraint("level", "number"),)
+
+    level: int = Field(sa_type=SmallInteger, nullable=False)
+    number: int = _bigint(nullable=False)
+    hashes: bytes = Field(sa_type=LargeBinary, nullable=False)
+    root: bytes = Field(sa_type=LargeBinary, nullable=False)
+
+
+class LedgerCheckpoint(Table, table=True):
+    """A checkpoint as this service signed and published it, by the log's origin."""
+
+    __tablename__ = "ledger_checkpoints"
+    __table_args__ = (PrimaryKeyConstraint("origin", "size"),)
+
+    origin: str = _text(nullable=False)
+    size: int = _bigint(nullable=False)
+    note: str = _text(nullable=False)
+    signed_at: int = _instant(nullable=False)
+
+
+class LedgerCosignature(Table, table=True):
+    """A witness's signature line of one checkpoint."""
+
+    __tablename__ = "ledger_cosignatures"
+    __table_args__ = (PrimaryKeyConstraint("origin", "size", "witness"),)
+
+    origin: str = _text(nullable=False)
+    size: int = _bigint(nullable=False)
+    witness: str = _text(nullable=False)
+    line: str = _text(nullable=False)
+    received_at: int = _instant(nullable=False)
+
+
 class Subject(Table, table=True):
     """An artist's own key, wrapped. Destroying it makes every commitment of theirs unreadable."""
 

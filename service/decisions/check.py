@@ -35,11 +35,14 @@ from service.ledger.head import HeadReader
 from service.ledger.ledger_clock import ClocksDisagree
 from service.ledger.vault import RandomBytes
 
-MOST_LOOKED_UP: Final = 10_000
-"""Ids that one check may ask about in the past, or have explained: each is looked at by itself."""
+MOST_LOOKED_UP: Final = 1_000
+"""Ids that one check may ask about in the past, or have explained: each is looked at by itself.
 
-MOST_EXPLAINED: Final = 12_000
-"""Rightsholders that one check may have explained."""
+While they are explained no event is taken in, and whoever asks about one waits for that.
+"""
+
+MOST_EXPLAINED: Final = 3_000
+"""Rightsholders that all those may have."""
 
 _FRESH_CLOCK: Final = 10 * SECOND
 """A weaker consistency may judge by a clock read this long ago; older ones are read anew."""
@@ -200,12 +203,12 @@ class Checker:
     async def _explained(self, check: Check, now: Instant) -> _Answered | None:
         """Answer in the present, with the whole chain behind each answer."""
         async with self.stillness.held():
-            found = await self._judged(check, now, still=True)
-            if found is None:
-                return None
             if check.about is About.CONTENT:
                 known = self._index.contents.find_all(check.ids)
                 _refuse_too_many_rightsholders(int(self._index.rightsholders.number(known).sum()))
+            found = await self._judged(check, now, still=True)
+            if found is None:
+                return None
             history, queries = self._index.history, self._queries(check)
             explanations = []
             for number, query in enumerate(queries):
@@ -227,11 +230,7 @@ class Checker:
                 at,
                 content=[query.content for query in queries if query.content is not None],
                 subjects=[query.artist for query in queries if query.artist is not None],
-            )
-        if check.explain:
-            found = (history.content.get(query.content) for query in queries if query.content)
-            _refuse_too_many_rightsholders(
-                sum(len(item.rightsholders) for item, _ in filter(None, found))
+                limit=_refuse_too_many_rightsholders,
             )
         decisions, explanations = [], []
         for number, query in enumerate(queries):
@@ -288,7 +287,7 @@ def _refuse_too_many_ids(check: Check) -> None:
 def _refuse_too_many_rightsholders(number: int) -> None:
     if number > MOST_EXPLAINED:
         message = (
-            f"this content has more than {MOST_EXPLAINED:,} rightsholders to explain: send it in "
+            f"this content has more than {MOST_EXPLAINED:,} rightsholders to look at: send it in "
             "parts"
         )
         raise refuse("content", "too_many_rightsholders", message)

@@ -31,12 +31,10 @@ FEW: Final = 8
 """Ids, and rightsholders of each, that are looked at one by one sooner than all together."""
 
 _AT_ONCE: Final = 16_384
-"""Ids that are answered in one step; twice as many rightsholders. It takes some three milliseconds.
-"""
+"""Ids that are answered in one step; twice as many rightsholders. Some three milliseconds."""
 
 _SLICE: Final = 4_096
-"""Ids of a slice where there are more; at most twice as many rightsholders. Less than a millisecond.
-"""
+"""Ids of a slice where there are more; twice as many rightsholders. Under a millisecond."""
 
 _TURNS: Final = 4
 """Turns that others get in a pause: a small check takes several from its arrival to its answer."""

@@ -1,7 +1,7 @@
 """The state at an instant in the past, read from the tables for just what is asked about."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -24,10 +24,12 @@ async def past_history(
     *,
     content: Sequence[str],
     subjects: Sequence[str],
+    limit: Callable[[int], None] = lambda _: None,
 ) -> History:
     """Return the history as it stood at an instant, holding only what is asked about.
 
-    An erased artist stays erased: what they said is gone, so nothing is permitted on its account.
+    `limit` hears how many rightsholders there are to look at, and may refuse. An erased artist
+    stays erased: what they said is gone, so nothing is permitted on its account.
     """
     past = History()
     row = (await session.execute(_last_event(instant))).first()
@@ -38,6 +40,7 @@ async def past_history(
         if known:
             past.versions[use] = known
     past.content = await _content(session, past.revision, content)
+    limit(sum(len(item.rightsholders) for item, _ in past.content.values()))
     wanted = {*subjects, *(a for item, _ in past.content.values() for a in item.rightsholders)}
     past.artists = await _artists(session, past.revision, sorted(wanted))
     return past

@@ -30,12 +30,20 @@ class CompactRange:
 
     def append(self, leaf: bytes) -> "CompactRange":
         """Return the range with one more leaf hash at its right edge."""
-        stack = list(self.stack)
-        node, level = leaf, self.size
-        while level & 1:
-            node = node_hash(stack.pop(), node)
-            level >>= 1
-        return CompactRange(self.size + 1, (*stack, node))
+        completed = self.completed_by(leaf)
+        untouched = len(self.stack) - len(completed) + 1
+        return CompactRange(self.size + 1, (*self.stack[:untouched], completed[-1]))
+
+    def completed_by(self, leaf: bytes) -> list[bytes]:
+        """Return the roots of the perfect subtrees that this leaf completes, by height from 0 on.
+
+        The one of height h is the (size >> h)-th of that height, from the left and from 0 on.
+        """
+        completed, rest = [leaf], self.size
+        while rest & 1:
+            completed.append(node_hash(self.stack[-len(completed)], completed[-1]))
+            rest >>= 1
+        return completed
 
     def root(self) -> bytes:
         """Return the tree's root hash."""

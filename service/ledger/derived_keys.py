@@ -18,6 +18,8 @@ WEBHOOK_KEYS: Final = "webhook keys"
 """Seals the keys that sign webhooks, where they lie in the database."""
 INDEX_SNAPSHOTS: Final = "index snapshots"
 """Leads to the keys that seal snapshots of the index: they hold what artists said."""
+LOG_CHECKPOINTS: Final = "log checkpoints"
+"""Signs checkpoints of the ledger's tree, where no key of their own is set for that."""
 
 _SIZE: Final = 32
 

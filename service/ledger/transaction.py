@@ -16,6 +16,7 @@ from service.domain import merkle
 from service.domain.instant import Instant
 from service.domain.merkle import CompactRange
 from service.domain.refusal import RefusalKind, refuse
+from service.domain.tiles import WIDTH
 from service.ledger.events import (
     Kind,
     NewEvent,
@@ -26,6 +27,7 @@ from service.ledger.events import (
     leaf_bytes,
 )
 from service.ledger.ledger_clock import ClocksDisagree, LedgerClock
+from service.ledger.tiles import complete_tiles
 from service.ledger.vault import NewSubject, RandomBytes, Vault
 
 NONCE_SIZE = 16
@@ -191,6 +193,8 @@ class Transaction:
                     size=self.revision, stack=self.stack, recorded_at=self.recorded_at
                 )
             )
+            if self.revision % WIDTH < len(self._rows.ledger):
+                await complete_tiles(self.session, self.revision)
 
 
 def require_opened(transaction: Transaction) -> None:

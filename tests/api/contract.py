@@ -35,10 +35,12 @@ class Operation:
 
     @property
     def url(self) -> str:
-        """Its path, filled in with the examples."""
-        return self.path.format(
-            **{p["name"]: p["example"] for p in self.described.get("parameters", [])}
-        )
+        """Its path, filled in with the examples, and what has to be asked along with it."""
+        parameters = self.described.get("parameters", [])
+        asked = [p for p in parameters if p["in"] == "query" and p.get("required")]
+        query = "&".join(f"{p['name']}={p['example']}" for p in asked)
+        path = self.path.format(**{p["name"]: p["example"] for p in parameters})
+        return f"{path}?{query}" if query else path
 
     @property
     def body(self) -> Any:

@@ -1,6 +1,7 @@
 """How old an answer may be, and what is answered when that cannot be known: never a permit."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -10,6 +11,7 @@ import pytest
 
 from service.auth.local_issuer import LocalIssuer
 from service.domain.instant import SECOND, format_instant
+from service.ledger.events import LedgerBroken
 from tests.api.door import Door, connected, open_door
 from tests.api.people import PIPELINE, PLATFORM, POLICY_DESK
 from tests.api.story import MUSIC, RECOMMENDATION, Story
@@ -287,14 +289,18 @@ async def tamper(door: Door, statement: str) -> None:
 async def test_nothing_is_answered_from_a_ledger_that_was_edited(
     begun: Story, issuer: LocalIssuer, what: str
 ) -> None:
-    """A process that reads it finds out, and answers no check at all, in no mode."""
+    """A process that reads it finds out, and answers no check at all, in no mode.
+
+    Where the log it would sign is not that of the events, it does not even start.
+    """
     await begun.say("ana", "opt_out")
     await tamper(begun.door, TAMPERED[what])
-    async with second_process(begun.door, issuer) as other:
-        knows_nothing(await asked(other.door))
-        for more in (STALE, {"consistency": {"at_least": 0}}):
-            knows_nothing(await asked(other.door, **more))
-        assert (await other.door.ask("GET", "/readyz")).status_code == 503
+    with contextlib.suppress(LedgerBroken):
+        async with second_process(begun.door, issuer) as other:
+            knows_nothing(await asked(other.door))
+            for more in (STALE, {"consistency": {"at_least": 0}}):
+                knows_nothing(await asked(other.door, **more))
+            assert (await other.door.ask("GET", "/readyz")).status_code == 503
 
 
 async def test_a_ledger_that_goes_back_is_not_believed(begun: Story) -> None:

@@ -63,7 +63,7 @@ async def test_too_many_rightsholders_are_not_explained(story: Story) -> None:
     response = await story.door.ask("POST", "/v1/checks", body, by=PIPELINE)
     refused(response, 422, "too_many_rightsholders", "content")
     assert "in parts" in response.json()["errors"][0]["message"]
-    reasons = await story.reasons(RECOMMENDATION, *asked * 50, "one-more")
+    reasons = await story.reasons(RECOMMENDATION, *asked * 100, "one-more")
     assert set(reasons) == {"window_closed"}
 
 

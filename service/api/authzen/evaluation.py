@@ -40,6 +40,9 @@ _STOP_AT: Final[dict[Semantic, bool | None]] = {
 _BAD_REQUEST: Final = 400
 _BREATH: Final = 250
 
+_WEIGHT: Final = 50
+"""Ids of a check that one question counts as: it is read, judged and written by itself."""
+
 _T = TypeVar("_T")
 
 
@@ -113,7 +116,8 @@ async def _evaluated(
     services = services_of(request)
     arrived = services.clock.monotonic()
     try:
-        evaluation = await services.evaluator.evaluate(questions, caller, stop_at=stop_at)
+        with services.capacity.room(_WEIGHT * len(questions)):
+            evaluation = await services.evaluator.evaluate(questions, caller, stop_at=stop_at)
     except Refused as refused:
         raise BodyMalformed(str(refused)) from None
     seconds = (services.clock.monotonic() - arrived) / SECOND

@@ -21,11 +21,11 @@ from service.api.authzen.entities import (
 )
 from service.api.authzen.mapping import Types, column_of, one_of, subject_of
 from service.api.authzen.page_token import PageToken, digest, read_token
-from service.api.context import services_of
+from service.api.context import Services, services_of
 from service.api.problems import BodyMalformed
 from service.api.schemas.authzen import ActionsOut, EntitiesOut
 from service.decisions.evaluate import Judged
-from service.decisions.search import Found, Page
+from service.decisions.search import MOST_SCANNED, Found, Page
 from service.domain.instant import format_instant
 from service.ledger.events import Json
 
@@ -68,7 +68,7 @@ async def search_subjects(request: Request) -> Response:
 
     one = one_of(asked.resource, types)
     found = partial(services.searcher.recipients, column, one, is_wanted, caller=caller)
-    return await _paged("subject", body, asked.page, found, _subject_json)
+    return await _paged(services, "subject", body, asked.page, found, _subject_json)
 
 
 @router.post(
@@ -100,7 +100,7 @@ async def search_resources(request: Request) -> Response:
         return {"type": asked.resource.type, "id": one}
 
     found = partial(search, column, caller=caller)
-    return await _paged("resource", body, asked.page, found, resource)
+    return await _paged(services, "resource", body, asked.page, found, resource)
 
 
 @router.post(
@@ -118,16 +118,22 @@ async def search_actions(request: Request) -> Response:
     column = column_of(asked.subject, _ANY_USE, asked.resource.type, asked.context, types)
     one = one_of(asked.resource, types)
     found = partial(services.searcher.uses, column, one, caller=caller)
-    return await _paged("action", body, asked.page, found, _action_json)
+    return await _paged(services, "action", body, asked.page, found, _action_json)
 
 
 async def _paged(
-    searched: str, body: bytes, asked: SearchPage | None, search: _Search, entity: _Entity
+    services: Services,
+    searched: str,
+    body: bytes,
+    asked: SearchPage | None,
+    search: _Search,
+    entity: _Entity,
 ) -> Response:
     """Find the page that is asked for, and answer it."""
     mark = digest(searched, body)
     token = _token(asked or SearchPage(), mark)
-    found = await search(page=Page(token.limit, token.after, token.revision))
+    with services.capacity.room(MOST_SCANNED):
+        found = await search(page=Page(token.limit, token.after, token.revision))
     token.first_revision = token.first_revision or found.revision
     token.revision, token.after = found.revision, found.after
     answer: Json = {

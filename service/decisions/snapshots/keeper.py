@@ -138,7 +138,7 @@ class SnapshotKeeper:
         while True:
             try:
                 await self.look()
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was, answers do not rest on it
                 _log.warning("cannot look after the snapshots in %s: %s", self.folder, error)
             await asyncio.sleep(_LOOKS_EVERY)
 
@@ -149,7 +149,7 @@ class SnapshotKeeper:
                     status, said = await self._run()
         except FolderBusy:  # another service's keeper was quicker
             return
-        except (OSError, TimeoutError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, try again later
             status, said = 1, str(error) or "it took too long"
         if status:
             self._not_before = self.clock.monotonic() + _RETRY_AFTER

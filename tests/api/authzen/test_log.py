@@ -179,9 +179,9 @@ async def test_each_use_or_recipient_found_is_a_decision(partnered: Story, pep: 
 async def test_a_request_of_many_columns_is_logged_whole(pep: Pep) -> None:
     """More of them than are written in one go: each has its row, and each answer names its own."""
     items = [{"subject": {"type": "pipeline", "id": f"job-{n}"}} for n in range(600)]
-    answers = (await pep.answer(EVALUATIONS, asking("song") | {"evaluations": items}))["evaluations"]
+    answer = await pep.answer(EVALUATIONS, asking("song") | {"evaluations": items})
     rows = {row["decision_id"]: row["job"] for row in await logged(pep.door)}
-    named = [rows.pop(one["context"]["decision_id"]) for one in answers]
+    named = [rows.pop(one["context"]["decision_id"]) for one in answer["evaluations"]]
     assert (named, rows) == ([f"job-{n}" for n in range(600)], {})
 
 

@@ -9,11 +9,13 @@ from typing import Any, Final
 import pytest
 
 from service.auth.local_issuer import LocalIssuer
+from service.decisions.capacity import Capacity
 from tests.api.authzen.asking import (
     EVALUATION,
     EVALUATIONS,
     MUSIIO,
     PIPE,
+    SEARCHES,
     USE,
     Pep,
     asking,
@@ -271,3 +273,16 @@ async def test_a_batch_without_evaluations_is_the_single_one(pep: Pep) -> None:
         batch = await pep.answer(EVALUATIONS, asking(one))
         assert single["decision"] == batch["decision"]
         assert single["context"]["reason"] == batch["context"]["reason"]
+
+
+async def test_trap_no_bound_on_what_is_asked_at_once(pep: Pep) -> None:
+    """What there is no room for is refused with a time to come again, and is no permit."""
+    object.__setattr__(pep.door.services, "capacity", Capacity(small=(0, 0), large=(0, 0)))
+    for path, body in (
+        (EVALUATION, asking("song")),
+        (EVALUATIONS, asking("song") | {"evaluations": [{}]}),
+        (SEARCHES["resource"], TRACKS),
+    ):
+        response = await pep.send(path, body)
+        assert (response.status_code, int(response.headers["retry-after"])) == (429, 1)
+        assert "decision" not in response.json()
