@@ -1,7 +1,7 @@
 """Questions of many columns, judged at one moment: one look at the head, few rows in the log."""
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -12,7 +12,7 @@ from service.decisions.check import Checker, Present
 from service.decisions.compiled.answers import Answers
 from service.decisions.compiled.spelling import Spelled
 from service.decisions.index import Index
-from service.decisions.judging import pause
+from service.decisions.judging import Asked, pause
 from service.decisions.log import DecisionLog
 from service.decisions.log.name import RANDOM_BYTES, name_decision
 from service.decisions.log.row import LoggedDecision
@@ -124,20 +124,41 @@ class Evaluator:
             present = self._checker.later(arrived)
             revision = present.history.revision
             self._refuse_too_much(known)
-            for number, question in enumerate(questions, start=1):
-                if number % _BETWEEN_PAUSES == 0:
+            found = await self._judged(questions, present.now)
+            for number, question in enumerate(questions):
+                if number % _BETWEEN_PAUSES == _BETWEEN_PAUSES - 1:
                     await pause()
-                found = None
-                if question is not None:
-                    found = question, await self.decide(question, present)
-                decided.append(found)
-                if (found is not None and found[1].permitted) is stop_at:
+                one = None if question is None else (question, found(number))
+                decided.append(one)
+                if (one is not None and one[1].permitted) is stop_at:
                     break
             given = [one for one in decided if one is not None]
             self.trust_windows(given, present)
         ids = iter(await self.record(given, revision, present.now, caller))
         answers = [None if one is None else Judged(next(ids), one[1]) for one in decided]
         return Evaluation(revision, present.now, answers)
+
+    async def _judged(
+        self, questions: Sequence[Question | None], now: Instant
+    ) -> Callable[[int], Decision]:
+        """Judge all questions, a column at a time; return the decision of each by its number."""
+        columns: dict[Column, list[int]] = {}
+        for number, question in enumerate(questions):
+            if question is not None:
+                columns.setdefault(question.column, []).append(number)
+        where: dict[int, tuple[Answers, int]] = {}
+        for turn, (column, numbers) in enumerate(columns.items(), start=1):
+            if turn % _BETWEEN_PAUSES == 0:
+                await pause()
+            ids = Spelled.of([one.one for one in map(questions.__getitem__, numbers) if one])
+            judged = await self._checker.judge.judge_still(_asked(column), ids, now)
+            where |= {number: (judged.answers, place) for place, number in enumerate(numbers)}
+
+        def decision(number: int) -> Decision:
+            answers, place = where[number]
+            return answers.decision(place)
+
+        return decision
 
     async def present(self, consistencies: Collection[Consistency]) -> Present:
         """Return a present that is as new as each of these asks for, by one look at the head."""
@@ -253,6 +274,10 @@ class Evaluator:
 
 
 _ANY_AGE: Final[Instant] = 2**62
+
+
+def _asked(column: Column) -> Asked:
+    return Asked(column.use, column.recipient, column.about, column.min_policy_version or 1)
 
 
 def _loggable(text: str) -> str:

@@ -107,6 +107,18 @@ class Judge:
                 return None
             return await self._in_slices(asked, ids, ordinals, instant, doubt_time=doubt_time)
 
+    async def judge_still(self, asked: Asked, ids: Spelled, now: Instant) -> Judgement:
+        """Answer for these ids in the present, for a caller that holds the index.
+
+        Raises Refused for more rightsholders than one question may have.
+        """
+        few = self._few(asked.about, ids) if len(ids) <= FEW else None
+        instant = self._instant(now, None)
+        if few is not None:
+            return self._judgement(asked, few, instant)
+        ordinals = await self._find_all(asked.about, ids)
+        return await self._in_slices(asked, ids, ordinals, instant, doubt_time=False)
+
     async def judge_known(self, asked: Asked, ordinals: Ordinals, now: Instant) -> Judgement:
         """Answer in the present for ordinals that one step has time for."""
         await self._prepare(asked, ordinals)

@@ -26,6 +26,8 @@ SECRETS = (
     "DATABASE_URL",
     "FERMATA_KEY_ENCRYPTION_KEY",
     "FERMATA_LOGIN_CLIENT_SECRET",
+    "FERMATA_LOG_SIGNING_KEY",
+    "FERMATA_PDP_SIGNING_KEY",
     "FERMATA_SMTP_PASSWORD",
 )
 NETWORK = {
@@ -75,6 +77,8 @@ def test_the_secrets_are_the_ones_that_the_values_name(full: list[Manifest]) -> 
         {"name": "postgres-app", "key": "uri"},
         {"name": "fermata-keys", "key": "current"},
         {"name": "fermata-login", "key": "client-secret"},
+        {"name": "fermata-log", "key": "FERMATA_LOG_SIGNING_KEY"},
+        {"name": "fermata-pdp", "key": "FERMATA_PDP_SIGNING_KEY"},
         {"name": "fermata-mail", "key": "password"},
     ]
 

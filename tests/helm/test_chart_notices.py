@@ -114,12 +114,17 @@ def test_the_api_reads_how_people_sign_in(
         "DATABASE_URL": "x",
         "FERMATA_KEY_ENCRYPTION_KEY": "x",
         "FERMATA_LOGIN_CLIENT_SECRET": "shh",
+        "FERMATA_LOG_SIGNING_KEY": "signs the log",
+        "FERMATA_PDP_SIGNING_KEY": "signs metadata",
     }
     settings = _settings(the(full, "Deployment"), monkeypatch, secrets)
     assert settings.public_url == "https://consent.example.org"
     assert settings.login_client_id == "fermata-pages"
     assert settings.login_client_secret is not None
     assert settings.login_client_secret.get_secret_value() == "shh"
+    signing = (settings.log_signing_key, settings.pdp_signing_key)
+    told = [key and key.get_secret_value() for key in signing]
+    assert told == ["signs the log", "signs metadata"]
     assert settings.send_notices is False
 
 
