@@ -274,8 +274,15 @@ async def test_refusing_for_a_long_time_keeps_nothing(
 async def test_a_ledger_that_was_altered_is_503_at_the_door(
     appender: Appender, database_url: str
 ) -> None:
-    """No check of any consistency is answered, and the replica is not ready; but it lives."""
-    await tamper(database_url, "DELETE FROM ledger WHERE revision = 6")
+    """No check of any consistency is answered, and the replica is not ready; but it lives.
+
+    What was said is altered here: with other leaves the service would not even start.
+    """
+    await tamper(
+        database_url,
+        "UPDATE private.event_details"
+        " SET ciphertext = set_byte(ciphertext, 0, get_byte(ciphertext, 0) # 1)",
+    )
     async with open_door(database_url, make_issuer(), key_encryption_key=KEY_TEXT) as door:
         for consistency in ("strong", {"at_least": 0}, {"max_staleness_ms": 3_600_000}):
             body = {"use": DISCOVERY, "content": ["t1"], "consistency": consistency}
