@@ -64,70 +64,38 @@ async def running(
     """Start every service in the order in which they need each other, and stop them in reverse."""
     url, vault = database_url(settings), Vault(key_of(settings), around.random_bytes)
     await require_key(url, vault)
-    patience, folder = settings.head_timeout, settings.snapshot_dir
-    index = await restore(folder, key_of(settings), url, vault) if folder is not None else None
-    if index is None:
-        index = Index(Hashing(around.random_bytes(32)))
-    heads = HeadReader(
-        url, around.clock, timeout=patience, max_disagreement=settings.max_clock_disagreement
-    )
-    follower = Follower(
-        url, vault, index, heads, around.clock, interval=settings.tail_interval_ms / 1_000
-    )
-    database, log = Database(url), DecisionLog(url, timeout=patience)
-    appender = Appender(
-        database, vault, around.random_bytes, heads.ledger_clock, on_commit=follower.look
-    )
-    checker = Checker(
-        index=index,
-        follower=follower,
-        heads=heads,
-        log=log,
-        database=database,
-        clock=around.clock,
-        random_bytes=around.random_bytes,
-        timeout=patience,
-    )
+    parts = _parts(settings, around, vault, await _index(settings, around, vault))
+    index, heads, follower, log = parts.index, parts.heads, parts.follower, parts.log
+    checker, telemetry = _checker(settings, around, parts), Telemetry()
     evaluator = Evaluator(
         checker, index=index, heads=heads, log=log, random_bytes=around.random_bytes
     )
-    changes = Changes(
-        Events(url, vault),
-        checker,
-        index=index,
-        follower=follower,
-        heads=heads,
-        log=log,
-        random_bytes=around.random_bytes,
-        timeout=patience,
-        most_behind=settings.changes_max_behind,
-        places=Places(settings.changes_max_readers),
-    )
-    telemetry = Telemetry()
+    changes = _changes(settings, around, vault, parts, checker)
     async with AsyncExitStack() as stack:
         for closing in (verifier.aclose, heads.close):
             stack.push_async_callback(closing)
         for service in (
-            database,
+            parts.database,
             follower,
             log,
-            appender,
+            parts.appender,
             spared_from_collection(follower.caught_up, around.clock),
             refreshed(index, follower, around.clock),
             changes,
         ):
             await stack.enter_async_context(service)
-        if folder is not None:
-            await stack.enter_async_context(_keeper(settings, folder, index, follower, around))
+        if settings.snapshot_dir is not None:
+            await stack.enter_async_context(_keeper(settings, settings.snapshot_dir, around, parts))
         opened = public_log(settings, key_of(settings), url, around.clock, telemetry)
         public = await stack.enter_async_context(opened)
         if settings.send_notices:
-            await stack.enter_async_context(_working(settings, around, appender, heads, telemetry))
+            sending = _working(settings, around, parts.appender, heads, telemetry)
+            await stack.enter_async_context(sending)
         yield Services(
             settings=settings,
             clock=around.clock,
-            database=database,
-            appender=appender,
+            database=parts.database,
+            appender=parts.appender,
             index=index,
             follower=follower,
             heads=heads,
@@ -144,6 +112,78 @@ async def running(
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What everything that answers rests on."""
+
+    database: Database
+    heads: HeadReader
+    index: Index
+    follower: Follower
+    log: DecisionLog
+    appender: Appender
+
+
+async def _index(settings: Settings, around: Surroundings, vault: Vault) -> Index:
+    """Return the index of the last snapshot, or one from before the first event."""
+    folder, restored = settings.snapshot_dir, None
+    if folder is not None:
+        restored = await restore(folder, key_of(settings), database_url(settings), vault)
+    return Index(Hashing(around.random_bytes(32))) if restored is None else restored
+
+
+def _parts(settings: Settings, around: Surroundings, vault: Vault, index: Index) -> _Parts:
+    url = database_url(settings)
+    database, heads = Database(url), _heads(settings, around)
+    follower = Follower(
+        url, vault, index, heads, around.clock, interval=settings.tail_interval_ms / 1_000
+    )
+    appender = Appender(
+        database, vault, around.random_bytes, heads.ledger_clock, on_commit=follower.look
+    )
+    log = DecisionLog(url, timeout=settings.head_timeout)
+    return _Parts(database, heads, index, follower, log, appender)
+
+
+def _heads(settings: Settings, around: Surroundings) -> HeadReader:
+    return HeadReader(
+        database_url(settings),
+        around.clock,
+        timeout=settings.head_timeout,
+        max_disagreement=settings.max_clock_disagreement,
+    )
+
+
+def _checker(settings: Settings, around: Surroundings, parts: _Parts) -> Checker:
+    return Checker(
+        index=parts.index,
+        follower=parts.follower,
+        heads=parts.heads,
+        log=parts.log,
+        database=parts.database,
+        clock=around.clock,
+        random_bytes=around.random_bytes,
+        timeout=settings.head_timeout,
+    )
+
+
+def _changes(
+    settings: Settings, around: Surroundings, vault: Vault, parts: _Parts, checker: Checker
+) -> Changes:
+    return Changes(
+        Events(database_url(settings), vault),
+        checker,
+        index=parts.index,
+        follower=parts.follower,
+        heads=parts.heads,
+        log=parts.log,
+        random_bytes=around.random_bytes,
+        timeout=settings.head_timeout,
+        most_behind=settings.changes_max_behind,
+        places=Places(settings.changes_max_readers),
+    )
+
+
 @asynccontextmanager
 async def worker_alone(
     settings: Settings, *, surroundings: Surroundings | None = None
@@ -156,12 +196,7 @@ async def worker_alone(
     require_sendable(settings)
     url, vault = database_url(settings), Vault(key_of(settings), around.random_bytes)
     await require_key(url, vault)
-    heads = HeadReader(
-        url,
-        around.clock,
-        timeout=settings.head_timeout,
-        max_disagreement=settings.max_clock_disagreement,
-    )
+    heads = _heads(settings, around)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(heads.close)
         database = await stack.enter_async_context(Database(url, pool_size=1))
@@ -174,17 +209,17 @@ async def worker_alone(
 
 
 def _keeper(
-    settings: Settings, folder: Path, index: Index, follower: Follower, around: Surroundings
+    settings: Settings, folder: Path, around: Surroundings, parts: _Parts
 ) -> SnapshotKeeper:
     """Return what keeps this process's snapshots."""
     key = settings.key_encryption_key
     return SnapshotKeeper(
         folder,
-        index,
+        parts.index,
         Writer.of(database_url(settings), key.get_secret_value() if key else "", folder),
         Pace(settings.snapshot_events, parse_duration(settings.snapshot_interval)),
         around.clock,
-        follower.caught_up,
+        parts.follower.caught_up,
     )
 
 

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-import numpy as np
-
 from service.decisions.check import Checker, Present
 from service.decisions.compiled.answers import Answers
 from service.decisions.compiled.spelling import Spelled
@@ -178,24 +176,10 @@ class Evaluator:
         return self._checker.later(present)
 
     async def decide(self, question: Question, present: Present) -> Decision:
-        """Answer one question in the present; who asks several holds the index meanwhile."""
-        query = self._query(question)
-        one = np.array([self._ordinal(question)], np.uint32)
-        by_content = question.column.about is About.CONTENT
-        while not self._index.prepare(
-            query.use,
-            query.recipient,
-            contents=one if by_content else None,
-            artists=None if by_content else one,
-            min_version=query.min_version,
-        ):
-            await pause()
-        return self._index.decide(query, present.now)
-
-    def _ordinal(self, question: Question) -> int:
-        if question.column.about is About.CONTENT:
-            return self._index.contents.find(question.one)
-        return self._index.artist(question.one)
+        """Answer one question in the present, for a caller that holds the index."""
+        one = Spelled.of([question.one])
+        judged = await self._checker.judge.judge_still(_asked(question.column), one, present.now)
+        return judged.answers.decision(0)
 
     def trust_windows(self, judged: Iterable[tuple[Question, Decision]], present: Present) -> None:
         """Raise ClocksDisagree where anything is permitted by time, and the clocks disagree."""

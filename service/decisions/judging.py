@@ -89,10 +89,9 @@ class Judge:
         """
         if at is not None and at < self._index.recorded_at:
             return None
-        few = self._few(asked.about, ids) if len(ids) <= FEW and not doubt_time else None
-        if few is not None:
-            return self._judgement(asked, few, self._instant(now, at))
         ordinals = await self._find_all(asked.about, ids)
+        if self._are_few(asked.about, ordinals) and not doubt_time:
+            return self._judgement(asked, ordinals, self._instant(now, at))
         if len(ids) <= _AT_ONCE and self._number(asked.about, ordinals) <= 2 * _AT_ONCE:
             await self._prepare(asked, ordinals)
             instant = self._instant(now, at)
@@ -112,11 +111,9 @@ class Judge:
 
         Raises Refused for more rightsholders than one question may have.
         """
-        few = self._few(asked.about, ids) if len(ids) <= FEW else None
-        instant = self._instant(now, None)
-        if few is not None:
-            return self._judgement(asked, few, instant)
-        ordinals = await self._find_all(asked.about, ids)
+        ordinals, instant = await self._find_all(asked.about, ids), self._instant(now, None)
+        if self._are_few(asked.about, ordinals):
+            return self._judgement(asked, ordinals, instant)
         return await self._in_slices(asked, ids, ordinals, instant, doubt_time=False)
 
     async def judge_known(self, asked: Asked, ordinals: Ordinals, now: Instant) -> Judgement:
@@ -159,15 +156,12 @@ class Judge:
         told = by_time if doubt_time else None
         return Judgement(self._index.revision, instant, answers, ordinals, told)
 
-    def _few(self, about: About, ids: Spelled) -> Ordinals | None:
-        """Return the ordinals of a few ids, or None where some of them are a lot to ask about."""
-        index, texts = self._index, ids.texts()
-        if about is About.ARTISTS:
-            return np.array([index.artist(text) for text in texts], np.uint32)
-        ordinals = [index.contents.find(text) for text in texts]
-        if any(index.rightsholders.number_of(one) > FEW for one in ordinals):
-            return None
-        return np.array(ordinals, np.uint32)
+    def _are_few(self, about: About, ordinals: Ordinals) -> bool:
+        """Tell whether these are answered one by one, so that nothing has to be prepared."""
+        if len(ordinals) > FEW:
+            return False
+        number_of = self._index.rightsholders.number_of
+        return about is About.ARTISTS or all(number_of(one) <= FEW for one in ordinals.tolist())
 
     def _find(self, about: About, ids: Spelled) -> Ordinals:
         if about is About.CONTENT:
