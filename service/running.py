@@ -46,15 +46,20 @@ class NotConfigured(Exception):  # noqa: N818 - names what is missing
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What the app takes from outside: clocks and randomness."""
+    """What the app takes from outside: clocks, randomness, and what is the process's.
+
+    `alone` says that the process is this service's alone: then it keeps the garbage collector from
+    walking what stays, which in a process of others would keep what they have done with.
+    """
 
     clock: Clock
     random_bytes: RandomBytes
+    alone: bool = False
 
 
 def real_surroundings() -> Surroundings:
-    """Return the machine's own clocks and randomness."""
-    return Surroundings(SystemClock(), os.urandom)
+    """Return the machine's own clocks and randomness, in a process of our own."""
+    return Surroundings(SystemClock(), os.urandom, alone=True)
 
 
 @asynccontextmanager
@@ -79,11 +84,13 @@ async def running(
             follower,
             log,
             parts.appender,
-            spared_from_collection(follower.caught_up, around.clock),
             refreshed(index, follower, around.clock),
             changes,
         ):
             await stack.enter_async_context(service)
+        if around.alone:
+            sparing = spared_from_collection(follower.caught_up, around.clock)
+            await stack.enter_async_context(sparing)
         if settings.snapshot_dir is not None:
             await stack.enter_async_context(_keeper(settings, settings.snapshot_dir, around, parts))
         opened = public_log(settings, key_of(settings), url, around.clock, telemetry)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import os
 import shutil
 import tempfile
@@ -34,6 +35,8 @@ _FAST = {
     "shared_buffers": "64MB",
 }
 _TEMPLATE = "fermata_template"
+_ROOM = 4 << 30
+"""Bytes: some hundred databases, and what the server writes beside them."""
 
 # A failing example is printed as a line to paste; what a machine under load takes is not a failure.
 settings.register_profile(
@@ -46,6 +49,12 @@ settings.register_profile("ci", settings.get_profile("dev"), max_examples=200)
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
+
+
+def pytest_collection_finish() -> None:
+    """Spare the collector what was imported: it stays, and would be walked again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -133,6 +142,14 @@ def _joined(shared: Path) -> Iterator[str]:
                     shutil.rmtree(started[1])
 
 
+def _in_memory() -> Path | None:
+    """Return where files never reach a disk, if this machine has enough room there."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
+    if memory.is_dir() and shutil.disk_usage(memory).free > _ROOM:
+        return memory
+    return None
+
+
 @contextlib.contextmanager
 def _alone(shared: Path) -> Iterator[None]:
     with (shared / "postgres.lock").open("a") as lock:
@@ -141,7 +158,7 @@ def _alone(shared: Path) -> Iterator[None]:
 
 
 def _start() -> tuple[EmbeddedPostgres, Path]:
-    folder = Path(tempfile.mkdtemp(prefix="fermata-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="fermata-tests-", dir=_in_memory()))
     server = EmbeddedPostgres(folder, _FAST)
     url = server.start()
     try:

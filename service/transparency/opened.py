@@ -3,7 +3,7 @@
 async with public_log(settings, key, url, clock, telemetry) as log: ...
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -50,16 +50,18 @@ async def public_log(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(url, pool_size=1))
         publication = await stack.enter_async_context(Publication(url, ours.origin))
-        http = await stack.enter_async_context(httpx2.AsyncClient(timeout=_WITNESS_SECONDS))
-        cosigning = Cosigning(
-            database,
-            publication,
-            [parse_witness(text) for text in settings.log_witnesses],
-            clock,
-            http=http,
-            on_answer=telemetry.count_cosignature,
-        )
-        await stack.enter_async_context(cosigning)
+        ask_witnesses: Callable[[], None] = _ask_nobody
+        if settings.log_witnesses:
+            http = await stack.enter_async_context(httpx2.AsyncClient(timeout=_WITNESS_SECONDS))
+            cosigning = Cosigning(
+                database,
+                publication,
+                [parse_witness(text) for text in settings.log_witnesses],
+                clock,
+                http=http,
+                on_answer=telemetry.count_cosignature,
+            )
+            ask_witnesses = (await stack.enter_async_context(cosigning)).ask_now
         signer = Signer(
             database,
             ours,
@@ -67,9 +69,13 @@ async def public_log(
             interval=settings.checkpoint_interval_ms / 1_000,
             kept=kept,
             on_look=tell,
-            on_signed=cosigning.ask_now,
+            on_signed=ask_witnesses,
         )
         yield PublicLog(ours, await stack.enter_async_context(signer), publication)
+
+
+def _ask_nobody() -> None:
+    """Ask no witness: there is none."""
 
 
 async def require_continuation(settings: Settings, key_encryption_key: bytes, url: str) -> None:

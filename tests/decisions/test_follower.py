@@ -293,6 +293,39 @@ async def test_a_ledger_that_was_altered_is_503_at_the_door(
         assert (await door.ask("GET", "/livez")).status_code == 200
 
 
+async def test_nothing_is_taken_in_while_somebody_holds_the_index(
+    appender: Appender, database_url: str
+) -> None:
+    """A long answer ends at the revision at which it began; then the event comes, of itself."""
+    async with replica(database_url) as one:
+        await one.catch_up()
+        before = one.index.revision
+        async with one.follower.stillness.held():
+            said = Statement(Answer.OPT_IN, Scope(DISCOVERY), "settings_page")
+            await appender.submit(record_seeing("ana", said, Actor("ana", is_platform=False)))
+            with pytest.raises(NotThereYet):
+                await one.follower.reach(before + 1, timeout=0.3)
+            assert one.index.revision == before
+        await one.follower.reach(before + 1, timeout=30)
+
+
+async def test_who_listens_hears_of_every_event_and_of_nothing_else(
+    appender: Appender, database_url: str
+) -> None:
+    """Waking up costs them something, so that a look at the head alone wakes nobody."""
+    async with replica(database_url, interval=0.01) as one:
+        await one.catch_up()
+        with one.follower.subscribe() as news:
+            assert not await news.wait(0.2)
+            said = Statement(Answer.OPT_IN, Scope(DISCOVERY), "settings_page")
+            await appender.submit(record_seeing("ana", said, Actor("ana", is_platform=False)))
+            assert await news.wait(30)
+            assert not await news.wait(0.2)
+        await appender.submit(record_seeing("ana", said, Actor("ana", is_platform=False)))
+        await one.catch_up()
+        assert not news.arrived.is_set()
+
+
 async def nothing_is_answered(one: Replica) -> None:
     """See that every kind of check is refused, now and after another look."""
     assert one.follower.broken is not None

@@ -64,7 +64,7 @@ class Replica:
     async def follow(self, rng: random.Random) -> None:
         """Take in what is left, an event now and then, as the follower does."""
         while self.index.revision < len(self.events):
-            for _ in range(rng.randrange(3)):
+            for _ in range(rng.randrange(60)):
                 await asyncio.sleep(0)
             await self.stillness.leave_to_move()
             self._take()
