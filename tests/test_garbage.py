@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import Iterator
 
 import pytest
 
@@ -26,11 +27,19 @@ class Slow(SystemClock):
 
 
 @pytest.fixture
-def frozen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Count what would be frozen; this process is not the service's alone."""
+def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Count what would be frozen here: this process is not the service's alone.
+
+    Nothing is collected but what a test collects, and nobody else hears of it.
+    """
     calls: list[int] = []
     monkeypatch.setattr(gc, "freeze", lambda: calls.append(1))
-    return calls
+    listening = gc.callbacks[:]
+    gc.callbacks.clear()
+    gc.disable()
+    yield calls
+    gc.enable()
+    gc.callbacks[:] = listening
 
 
 async def test_what_was_loaded_is_spared_once_it_is_there(frozen: list[int]) -> None:
