@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from service.auth.local_issuer import LocalIssuer
 from tests.api.door import Door, make_clock_movable, make_issuer, open_door
 from tests.api.story import Story
+from tests.conftest import migrated_database
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +42,14 @@ async def begun(story: Story) -> Story:
     """Return a platform with launch terms, two artists and three tracks (`Story.begin`)."""
     await story.begin()
     return story
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def standing(postgres_url: str, issuer: LocalIssuer) -> AsyncIterator[Story]:
+    """Return a platform as `begun`, for tests marked `ONLY_ASKS`: they share it."""
+    async with migrated_database(postgres_url) as url:
+        await make_clock_movable(url)
+        async with open_door(url, issuer) as door:
+            story = Story(door)
+            await story.begin()
+            yield story

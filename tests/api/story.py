@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
+import pytest
+
 from tests.api.door import Door
 from tests.api.people import PIPELINE, PLATFORM, POLICY_DESK, Caller, person
 
 RECOMMENDATION: Final = "discovery.recommendation"
 MUSIC: Final = "training.generative.music"
 VOICE: Final = "training.generative.voice"
+ONLY_ASKS: Final = pytest.mark.asyncio(loop_scope="session")
+"""For tests that change nothing, and so share one platform."""
+
 TEXTS: Final = {"en": "What we do with your music.", "de": "Was wir mit deiner Musik tun."}
 
 

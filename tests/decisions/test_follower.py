@@ -103,7 +103,7 @@ async def test_an_index_that_lived_through_it_is_one_that_read_it_afterwards(
                     lived.index.decide(query, instant_of(event))
         async with replica(database_url) as fresh:
             assert await state(lived) == await state(fresh)
-            assert fresh.index.revision > 50
+            assert fresh.index.revision > 20
 
 
 async def test_more_events_than_are_read_at_once(database_url: str) -> None:

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="finds processes where Linux tells of them"
 )
 
-TIMES: Final = 5
+TIMES: Final = 3
 ALONE: Final = 6
 OF_MANY: Final = 3
 MANY: Final = 3_000

@@ -32,10 +32,10 @@ pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="finds processes where Linux tells of them"
 )
 
-ARTISTS: Final = [f"artist-{number:05}" for number in range(20_000)]
+ARTISTS: Final = [f"artist-{number:05}" for number in range(10_000)]
 TO_LOOPBACK: Final = {
     "webhook_development": "true",
-    "webhook_calls_per_minute": "1200",  # a hundred calls in five seconds: time to be killed in
+    "webhook_calls_per_minute": "600",  # fifty calls in five seconds: time to be killed in
 }
 KEY: Final = base64.b64encode(bytes(KEY_BYTES)).decode()
 
@@ -88,7 +88,7 @@ async def test_workers_are_killed_in_the_middle(scratch_dir: Path, seed: int) ->
         await told.put_endpoint()
         settings = {"database_url": url, "key_encryption_key": service.key_encryption_key()}
         async with workers(scratch_dir, **settings, **TO_LOOPBACK) as pair, told.reporting():
-            for calls in sorted(randomness.sample(range(1, 90), 4)):
+            for calls in sorted(randomness.sample(range(1, 45), 2)):
                 await told.until_called(calls)
                 for doomed in randomness.choice([[0], [1], [0, 1]]):
                     pair.kill(doomed)
@@ -113,7 +113,7 @@ async def test_the_service_is_killed_while_it_sends(scratch_dir: Path, seed: int
             await told.put_endpoint()
             async with AsyncExitStack() as again:
                 async with told.reporting():
-                    await told.until_called(randomness.randrange(10, 80))
+                    await told.until_called(randomness.randrange(5, 40))
                     first.kill()
                     second = served(scratch_dir / "data", port, **TO_LOOPBACK)
                     url = (await again.enter_async_context(second)).database_url()
@@ -147,7 +147,7 @@ async def test_the_database_is_killed_while_a_notice_is_sent(scratch_dir: Path, 
             await told.begin()
             await told.put_endpoint()
             async with told.reporting():
-                for calls in sorted(randomness.sample(range(5, 85), 2)):
+                for calls in sorted(randomness.sample(range(3, 42), 2)):
                     await told.until_called(calls)
                     await kill_and_start_again(postgres, proxy)
                 await told.until_sent(proxy.url)
@@ -207,7 +207,7 @@ async def test_letters_go_on_after_workers_were_killed(scratch_dir: Path, seed: 
             await told.put_addresses(addresses)
             keys = {"database_url": url, "key_encryption_key": service.key_encryption_key()}
             async with workers(scratch_dir, **keys, **settings) as pair:
-                for letters in sorted(randomness.sample(range(1, 300), 3)):
+                for letters in sorted(randomness.sample(range(1, 300), 2)):
                     await until_taken(mail, letters)
                     pair.kill(randomness.randrange(2))
                     await let_leases_run_out(url)

@@ -11,8 +11,8 @@ from tests.api.people import PIPELINE, PLATFORM
 from tests.api.story import Story
 from tests.journeys.stale import Checked, Said, stale, wrong
 
-WRITERS: Final = 64
-READERS: Final = 64
+WRITERS: Final = 32
+READERS: Final = 32
 ROUNDS: Final = ("opt_out", "opt_in")
 LAST: Final = "opt_out"
 USE: Final = "discovery"

@@ -20,10 +20,18 @@ from tests.api.authzen.asking import (
 )
 from tests.api.door import ADDRESS, MAX_BODY_BYTES
 from tests.api.people import PIPELINE, PLATFORM, Caller
-from tests.api.story import Story
+from tests.api.story import ONLY_ASKS, Story
+
+pytestmark = ONLY_ASKS
 
 SCHEME: Final = re.compile(r"Bearer\b.*", re.DOTALL)
 AS_IT_WAS_SENT: Final = 'bfe9 "7e" / é\t~'
+
+
+@pytest.fixture
+def partnered(standing_partnered: Story) -> Story:
+    """Return the platform that all of these ask."""
+    return standing_partnered
 
 
 def body_for(path: str) -> dict[str, Any]:
@@ -246,10 +254,12 @@ async def test_10_1_3_it_comes_back_with_other_errors_too(partnered: Story) -> N
         await door.http.post("/access/v1/nothing", headers=headers),
         await door.http.post(EVALUATION, content=large, headers=json),
     ]
+    whole = door.services.evaluator
     object.__setattr__(door.services, "evaluator", Broken())
     transport = httpx2.ASGITransport(app=door.app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=ADDRESS) as http:
         answers.append(await http.post(EVALUATION, json=asking("song"), headers=headers))
+    object.__setattr__(door.services, "evaluator", whole)
     assert [answer.status_code for answer in answers] == [405, 404, 413, 500]
     assert all(answer.headers["x-request-id"] == "7" for answer in answers)
     assert all(answer.json()["detail"] for answer in answers)
