@@ -175,9 +175,15 @@ async def lock_awaited(database_url: str) -> None:
 
 
 @asynccontextmanager
-async def open_door(database_url: str, issuer: LocalIssuer, **changes: Any) -> AsyncIterator[Door]:
-    """Run the service over a database, with settings of the test's where they differ."""
+async def open_door(
+    database_url: str, issuer: LocalIssuer, *, ahead: Duration = 0, **changes: Any
+) -> AsyncIterator[Door]:
+    """Run the service over a database, with settings of the test's where they differ.
+
+    `ahead` is how far the ledger's clock has been moved before.
+    """
     clock = MovableClock()
+    clock.ahead = ahead
     around = real_surroundings()
     settings = Settings(
         **{
@@ -185,6 +191,7 @@ async def open_door(database_url: str, issuer: LocalIssuer, **changes: Any) -> A
             "key_encryption_key": KEY,
             "max_body_bytes": MAX_BODY_BYTES,
             "send_notices": False,
+            "checkpoint_interval_ms": 20,  # nobody here waits a second for the tree
             **changes,
         }
     )

@@ -1,11 +1,16 @@
-"""Everything a database holds, to be compared before and after."""
+"""Everything a database holds, to be compared before and after, or searched for some letters."""
 
 from typing import TypeAlias
+
+import pyarrow as pa
 
 from service.db.tables import metadata
 from tests.api.door import connected
 
 Everything: TypeAlias = dict[str, list[str]]
+
+_SIGNED_NOW_AND_THEN = {"ledger_checkpoints", "ledger_cosignatures"}
+"""What the service adds by itself, whatever it is asked meanwhile."""
 
 
 async def everything(database_url: str) -> Everything:
@@ -27,4 +32,29 @@ async def everything(database_url: str) -> Everything:
 
 def changed(before: Everything, after: Everything) -> list[str]:
     """Name the tables that differ."""
-    return [name for name, rows in before.items() if rows != after[name]]
+    return [
+        name
+        for name, rows in before.items()
+        if rows != after[name] and name not in _SIGNED_NOW_AND_THEN
+    ]
+
+
+async def fields_with(database_url: str, mark: str) -> set[str]:
+    """Return every field of the database that holds these letters, in whatever wrapping."""
+    found = set()
+    async with connected(database_url) as database:
+        for table in metadata.sorted_tables:
+            for row in await database.fetch(f"SELECT * FROM {table.fullname}"):
+                for name, value in row.items():
+                    if mark in unwrapped(value):
+                        found.add(f"{table.fullname}.{name}")
+    return found
+
+
+def unwrapped(value: object) -> str:
+    """Return a value as text, decompressed where it was compressed."""
+    if not isinstance(value, bytes):
+        return str(value)
+    if value.startswith(b"\x28\xb5\x2f\xfd"):
+        return bytes(pa.CompressedInputStream(pa.py_buffer(value), "zstd").read()).decode("latin-1")
+    return value.decode("latin-1")
