@@ -16,7 +16,7 @@ from service.decisions.capacity import SMALL, Capacity, Overloaded
 from tests.api.arrow import ARROW, ask_arrow, stream
 from tests.api.door import ADDRESS, Door
 from tests.api.people import AUDITING_PIPELINE, PIPELINE, PLATFORM
-from tests.api.story import RECOMMENDATION, Story
+from tests.api.story import ONLY_ASKS, RECOMMENDATION, Story
 
 JSON: Final = "application/json"
 QUESTION: Final = {"use": RECOMMENDATION, "content": ["song", "nowhere"]}
@@ -48,11 +48,12 @@ class LongWay(FastAPI):
         (b"no stream", {"Content-Type": ARROW}, PIPELINE),
     ],
 )
+@ONLY_ASKS
 async def test_both_ways_answer_the_same(
-    begun: Story, body: bytes, headers: dict[str, str], by: Any
+    standing: Story, body: bytes, headers: dict[str, str], by: Any
 ) -> None:
     """Statuses, headers and bodies, but for what differs from answer to answer."""
-    door = begun.door
+    door = standing.door
     sent = door.headers(by) | {"Content-Type": JSON} | headers
     short = await door.http.post(PATH, content=body, headers=sent)
     transport = httpx2.ASGITransport(app=LongWay(door.app))
@@ -65,9 +66,10 @@ async def test_both_ways_answer_the_same(
     ]
 
 
-async def test_other_spellings_of_the_address_are_answered_as_ever(begun: Story) -> None:
+@ONLY_ASKS
+async def test_other_spellings_of_the_address_are_answered_as_ever(standing: Story) -> None:
     """An encoded letter is that letter; an encoded slash is none; other methods are refused."""
-    door = begun.door
+    door = standing.door
     for path, status in (
         ("/v1/%63hecks", 200),
         ("/v1%2Fchecks", 404),
@@ -102,31 +104,34 @@ async def test_other_spellings_of_the_address_are_answered_as_ever(begun: Story)
         ("application/json;q=7", JSON),
     ],
 )
-async def test_accept_chooses_the_answer(begun: Story, accept: str | None, kind: str) -> None:
+@ONLY_ASKS
+async def test_accept_chooses_the_answer(standing: Story, accept: str | None, kind: str) -> None:
     """By quality, the most specific range first; where it does not say, as was sent."""
-    headers = begun.door.headers(PIPELINE) | ({} if accept is None else {"Accept": accept})
-    response = await begun.door.http.post(PATH, json=QUESTION, headers=headers)
+    headers = standing.door.headers(PIPELINE) | ({} if accept is None else {"Accept": accept})
+    response = await standing.door.http.post(PATH, json=QUESTION, headers=headers)
     assert response.headers["content-type"] == kind
 
 
 @pytest.mark.parametrize("accept", ["text/html", f"{JSON};q=0, {ARROW};q=0", "*/*;q=0", "nothing"])
-async def test_who_accepts_neither_is_told_what_there_is(begun: Story, accept: str) -> None:
+@ONLY_ASKS
+async def test_who_accepts_neither_is_told_what_there_is(standing: Story, accept: str) -> None:
     """406, before the body is read; nothing is answered, so nothing is logged."""
-    headers = begun.door.headers(PIPELINE) | {"Accept": accept}
-    response = await begun.door.http.post(PATH, json=QUESTION, headers=headers)
+    headers = standing.door.headers(PIPELINE) | {"Accept": accept}
+    response = await standing.door.http.post(PATH, json=QUESTION, headers=headers)
     assert response.status_code == 406
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["type"] == "urn:fermata:problem:not-acceptable"
     assert ARROW in response.json()["detail"]
 
 
-async def test_an_explanation_is_in_json(begun: Story) -> None:
+@ONLY_ASKS
+async def test_an_explanation_is_in_json(standing: Story) -> None:
     """It has no columns, so who accepts only those gets none."""
-    headers = begun.door.headers(PIPELINE) | {"Accept": ARROW}
+    headers = standing.door.headers(PIPELINE) | {"Accept": ARROW}
     explain = QUESTION | {"explain": True}
-    response = await begun.door.http.post(PATH, json=explain, headers=headers)
+    response = await standing.door.http.post(PATH, json=explain, headers=headers)
     assert response.status_code == 406
-    await begun.check(RECOMMENDATION, "song", explain=True)
+    await standing.check(RECOMMENDATION, "song", explain=True)
 
 
 # Room
@@ -274,10 +279,11 @@ async def test_what_the_checker_has_no_room_for_is_refused_alike(
     assert (response.status_code, response.headers["retry-after"]) == (429, "7")
 
 
-async def test_a_large_answer_comes_whole(begun: Story) -> None:
+@ONLY_ASKS
+async def test_a_large_answer_comes_whole(standing: Story) -> None:
     """It is sent in pieces, as fast as it is taken; its length is that of all of them."""
     body = QUESTION | {"content": ["nowhere"] * 10_000}
-    expected = await begun.door.ask("POST", PATH, body, by=PIPELINE)
+    expected = await standing.door.ask("POST", PATH, body, by=PIPELINE)
     assert len(expected.content) > 1_000_000
     assert len(expected.json()["results"]) == 10_000
     assert int(expected.headers["content-length"]) == len(expected.content)

@@ -50,3 +50,9 @@ async def standing_partnered(postgres_url: str, issuer: LocalIssuer) -> AsyncIte
 def pep(partnered: Story) -> Pep:
     """Return who asks."""
     return Pep(partnered.door)
+
+
+@pytest.fixture
+def standing_pep(standing_partnered: Story) -> Pep:
+    """Return who asks the platform that tests share."""
+    return Pep(standing_partnered.door)

@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from tests.api.authzen.asking import EVALUATION, MUSIIO, PIPE, USE, Pep, asking, track, without
-from tests.api.story import MUSIC, RECOMMENDATION, Story
+from tests.api.story import MUSIC, ONLY_ASKS, RECOMMENDATION, Story
 
 ALWAYS: Final = {"decision_id", "revision", "evaluated_at", "reason"}
 
@@ -25,17 +25,19 @@ async def test_5_5_a_decision_is_a_boolean_with_its_context(partnered: Story, pe
     assert context["valid_until"] == "2126-01-01T00:00:00.000000Z"
 
 
-async def test_5_5_a_denial_is_200_and_false(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_5_5_a_denial_is_200_and_false(standing_pep: Pep) -> None:
     """A no is an answer like any other, never an error."""
-    answer = await pep.decision("song", action={"name": MUSIC})
+    answer = await standing_pep.decision("song", action={"name": MUSIC})
     assert answer["decision"] is False
     assert answer["context"]["reason"] == "no_opt_in"
 
 
-async def test_11_6_what_there_is_nothing_of_is_left_out(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_11_6_what_there_is_nothing_of_is_left_out(standing_pep: Pep) -> None:
     """Nulls are omitted: no version, no interval, no key for it."""
-    assert (await pep.decision("nowhere"))["context"].keys() == ALWAYS
-    unbounded = (await pep.decision("song"))["context"]
+    assert (await standing_pep.decision("nowhere"))["context"].keys() == ALWAYS
+    unbounded = (await standing_pep.decision("song"))["context"]
     assert unbounded.keys() == ALWAYS | {"policy_version", "permitted_from"}
 
 
@@ -62,17 +64,21 @@ async def test_11_6_what_there_is_nothing_of_is_left_out(pep: Pep) -> None:
         ({"subject": {"type": "partner", "id": "é" * 5_000}}, "recipient_not_listed"),
     ],
 )
-async def test_unknown_things_are_denials(pep: Pep, change: Any, reason: str) -> None:
+@ONLY_ASKS
+async def test_unknown_things_are_denials(standing_pep: Pep, change: Any, reason: str) -> None:
     """Whatever nobody knows, of whatever type, is denied with its reason: it is no error."""
-    answer = await pep.decision("song", **change)
+    answer = await standing_pep.decision("song", **change)
     assert answer["decision"] is False
     assert answer["context"]["reason"] == reason
 
 
 @pytest.mark.parametrize("name", ["track", "upload", "record", "content"])
-async def test_the_resource_is_content_under_the_platforms_own_names(pep: Pep, name: str) -> None:
+@ONLY_ASKS
+async def test_the_resource_is_content_under_the_platforms_own_names(
+    standing_pep: Pep, name: str
+) -> None:
     """Types of resource are names for content, however the platform calls it."""
-    assert (await pep.decision("song", resource={"type": name, "id": "song"}))["decision"]
+    assert (await standing_pep.decision("song", resource={"type": name, "id": "song"}))["decision"]
 
 
 async def test_a_resource_can_be_an_artist(partnered: Story, pep: Pep) -> None:
@@ -140,26 +146,31 @@ async def test_a_pending_window_says_when_it_opens_the_way(partnered: Story, pep
         [],
     ],
 )
-async def test_what_the_context_asks_for_is_understood_or_refused(pep: Pep, context: Any) -> None:
+@ONLY_ASKS
+async def test_what_the_context_asks_for_is_understood_or_refused(
+    standing_pep: Pep, context: Any
+) -> None:
     """A wish about how to answer is never passed over: it could be a stricter one."""
-    response = await pep.send(EVALUATION, asking("song", context=context))
+    response = await standing_pep.send(EVALUATION, asking("song", context=context))
     assert response.status_code == 400
     assert "context" in response.json()["detail"]
 
 
-async def test_6_1_a_required_entity_is_required(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_6_1_a_required_entity_is_required(standing_pep: Pep) -> None:
     """`subject`, `action` and `resource` have to be there; `context` need not."""
     for name in ("subject", "action", "resource"):
-        response = await pep.send(EVALUATION, without(asking("song"), name))
+        response = await standing_pep.send(EVALUATION, without(asking("song"), name))
         assert response.status_code == 400
         assert name in response.json()["detail"]
-    assert (await pep.decision("song", context=None))["decision"]
+    assert (await standing_pep.decision("song", context=None))["decision"]
 
 
-async def test_properties_change_nothing(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_properties_change_nothing(standing_pep: Pep) -> None:
     """We evaluate none, and promise none: they are read past."""
     with_more = {"properties": {"status": "archived", "deep": [{"er": None}]}}
-    answer = await pep.decision(
+    answer = await standing_pep.decision(
         "song", subject=PIPE | with_more, action=USE | with_more, resource=track("song") | with_more
     )
     assert answer["decision"]

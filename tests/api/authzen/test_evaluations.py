@@ -15,7 +15,7 @@ from tests.api.authzen.asking import (
     track,
     without,
 )
-from tests.api.story import MUSIC, RECOMMENDATION, Story
+from tests.api.story import MUSIC, ONLY_ASKS, RECOMMENDATION, Story
 
 FOR_ALL: Final[dict[str, Any]] = {"subject": PIPE, "action": USE}
 SONG, TUNE, DUET, GONE = ({"resource": track(one)} for one in ("song", "tune", "duet", "gone"))
@@ -30,18 +30,23 @@ def stopping(semantic: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("more", [{}, {"evaluations": []}, {"evaluations": None}])
-async def test_7_1_without_evaluations_it_is_a_single_one(pep: Pep, more: Any) -> None:
+@ONLY_ASKS
+async def test_7_1_without_evaluations_it_is_a_single_one(standing_pep: Pep, more: Any) -> None:
     """Missing or empty: the request is that of the Access Evaluation API, and so is the answer."""
-    answer = await pep.answer(EVALUATIONS, asking("song", **more))
+    answer = await standing_pep.answer(EVALUATIONS, asking("song", **more))
     assert answer.keys() == {"decision", "context"}
     assert answer["decision"] is True
-    response = await pep.send(EVALUATIONS, without(asking("song", **more), "resource"))
+    response = await standing_pep.send(EVALUATIONS, without(asking("song", **more), "resource"))
     assert response.status_code == 400
 
 
-async def test_7_1_evaluations_can_do_without_defaults(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_7_1_evaluations_can_do_without_defaults(standing_pep: Pep) -> None:
     """Every one of them can say everything itself."""
-    assert await pep.reasons(asking("song"), asking("gone")) == ["window_closed", "unknown_content"]
+    assert await standing_pep.reasons(asking("song"), asking("gone")) == [
+        "window_closed",
+        "unknown_content",
+    ]
 
 
 async def test_7_1_1_defaults_are_for_what_is_left_out(partnered: Story, pep: Pep) -> None:
@@ -87,29 +92,36 @@ async def test_7_1_1_a_key_replaces_the_whole_entity(partnered: Story, pep: Pep)
     ]
 
 
-async def test_7_1_1_null_is_not_left_out(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_7_1_1_null_is_not_left_out(standing_pep: Pep) -> None:
     """An evaluation whose resource is null asks about nothing: not about the default's."""
     nulls = [{name: None} for name in ("subject", "action", "resource", "context")]
-    answers = await pep.decisions(*nulls, **asking("song"))
+    answers = await standing_pep.decisions(*nulls, **asking("song"))
     assert [answer["decision"] for answer in answers] == [False] * 4
     assert all("error" in answer["context"] for answer in answers)
 
 
-async def test_a_null_context_at_the_top_is_none(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_a_null_context_at_the_top_is_none(standing_pep: Pep) -> None:
     """The one optional key may be null there, as in a single evaluation."""
-    assert await pep.reasons(SONG, {}, **asking("song", context=None)) == ["window_closed"] * 2
+    assert (
+        await standing_pep.reasons(SONG, {}, **asking("song", context=None))
+        == ["window_closed"] * 2
+    )
 
 
-async def test_a_broken_default_fails_those_who_need_it(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_a_broken_default_fails_those_who_need_it(standing_pep: Pep) -> None:
     """Each of them, and nobody else."""
     own: dict[str, Any] = {"context": {}}
     broken = asking("song", context={"min_policy_version": "2"})
-    assert await pep.reasons({}, own, {}, **broken) == [None, "window_closed", None]
+    assert await standing_pep.reasons({}, own, {}, **broken) == [None, "window_closed", None]
 
 
-async def test_7_1_1_what_is_nowhere_is_an_error_of_its_own(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_7_1_1_what_is_nowhere_is_an_error_of_its_own(standing_pep: Pep) -> None:
     """A required key has to be in the evaluation or at the top; where it is not, that one fails."""
-    answers = await pep.decisions(SONG, {}, **FOR_ALL)
+    answers = await standing_pep.decisions(SONG, {}, **FOR_ALL)
     assert answers[0]["decision"] is True
     assert answers[1] == {
         "decision": False,
@@ -122,18 +134,22 @@ async def test_7_1_1_what_is_nowhere_is_an_error_of_its_own(pep: Pep) -> None:
     }
 
 
-async def test_7_1_1_a_default_that_nobody_uses_hurts_nobody(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_7_1_1_a_default_that_nobody_uses_hurts_nobody(standing_pep: Pep) -> None:
     """Defaults are looked at where they are needed."""
-    assert await pep.reasons(SONG, **FOR_ALL, resource={"type": "track"}) == ["window_closed"]
+    assert await standing_pep.reasons(SONG, **FOR_ALL, resource={"type": "track"}) == [
+        "window_closed"
+    ]
 
 
 # Section 7.1.2
 
 
-async def test_7_1_2_1_execute_all_is_the_default(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_7_1_2_1_execute_all_is_the_default(standing_pep: Pep) -> None:
     """Every one is answered, in the order asked, whatever comes of the others."""
     for options in ({}, stopping("execute_all"), {"options": {"another": 1}}, {"options": None}):
-        reasons = await pep.reasons(SONG, GONE, {}, TUNE, **FOR_ALL, **options)
+        reasons = await standing_pep.reasons(SONG, GONE, {}, TUNE, **FOR_ALL, **options)
         assert reasons == ["window_closed", "unknown_content", None, "window_closed"]
 
 
@@ -149,28 +165,31 @@ async def test_7_1_2_1_execute_all_is_the_default(pep: Pep) -> None:
         ("permit_on_first_permit", ({}, SONG, GONE), [False, True]),
     ],
 )
+@ONLY_ASKS
 async def test_7_1_2_1_the_others_stop_early(
-    pep: Pep, semantic: str, items: Any, decisions: Any
+    standing_pep: Pep, semantic: str, items: Any, decisions: Any
 ) -> None:
     """A denial or an error ends the one, a permit the other; it is the last of the answers."""
-    answers = await pep.decisions(*items, **FOR_ALL, **stopping(semantic))
+    answers = await standing_pep.decisions(*items, **FOR_ALL, **stopping(semantic))
     assert [answer["decision"] for answer in answers] == decisions
 
 
 @pytest.mark.parametrize("semantic", ["all", "EXECUTE_ALL", "", 1, None, []])
-async def test_7_1_2_1_other_semantics_are_refused(pep: Pep, semantic: Any) -> None:
+@ONLY_ASKS
+async def test_7_1_2_1_other_semantics_are_refused(standing_pep: Pep, semantic: Any) -> None:
     """Exactly one of the three: guessing which was meant could permit."""
     body = FOR_ALL | {"evaluations": [SONG]} | {"options": {"evaluations_semantic": semantic}}
-    assert (await pep.send(EVALUATIONS, body)).status_code == 400
+    assert (await standing_pep.send(EVALUATIONS, body)).status_code == 400
 
 
 # Section 7.2
 
 
-async def test_7_2_answers_come_in_the_order_asked(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_7_2_answers_come_in_the_order_asked(standing_pep: Pep) -> None:
     """As many as were asked, repeated ones too, and no decision above them."""
     items = [(SONG, GONE, DUET)[n % 3] for n in range(300)]
-    reasons = await pep.reasons(*items, **FOR_ALL)
+    reasons = await standing_pep.reasons(*items, **FOR_ALL)
     expected = ("window_closed", "unknown_content", "window_closed")
     assert reasons == [expected[n % 3] for n in range(300)]
 
@@ -211,16 +230,18 @@ async def test_7_2_all_are_answered_at_one_revision(partnered: Story, pep: Pep) 
         [],
     ],
 )
-async def test_7_2_1_an_error_stays_in_its_evaluation(pep: Pep, wrong: Any) -> None:
+@ONLY_ASKS
+async def test_7_2_1_an_error_stays_in_its_evaluation(standing_pep: Pep, wrong: Any) -> None:
     """It is a denial with an error in its context; those beside it are answered."""
-    answers = await pep.decisions(SONG, wrong, TUNE, **FOR_ALL)
+    answers = await standing_pep.decisions(SONG, wrong, TUNE, **FOR_ALL)
     assert [answer["decision"] for answer in answers] == [True, False, True]
     assert answers[1]["context"].keys() == {"error"}
     assert answers[1]["context"]["error"]["status"] == 400
     assert answers[1]["context"]["error"]["message"]
 
 
-async def test_7_2_1_what_is_wrong_with_all_of_it_is_an_http_error(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_7_2_1_what_is_wrong_with_all_of_it_is_an_http_error(standing_pep: Pep) -> None:
     """No JSON, no object, no list, or too many."""
     body: Any
     for body in (
@@ -230,11 +251,12 @@ async def test_7_2_1_what_is_wrong_with_all_of_it_is_an_http_error(pep: Pep) -> 
         FOR_ALL | {"evaluations": [SONG], "options": "fast"},
         FOR_ALL | {"evaluations": [SONG] * 10_001},
     ):
-        assert (await pep.send(EVALUATIONS, body)).status_code == 400
+        assert (await standing_pep.send(EVALUATIONS, body)).status_code == 400
 
 
-async def test_ten_thousand_are_answered(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_ten_thousand_are_answered(standing_pep: Pep) -> None:
     """As many as a native check takes."""
-    answers = await pep.decisions(*[SONG] * 10_000, **FOR_ALL)
+    answers = await standing_pep.decisions(*[SONG] * 10_000, **FOR_ALL)
     assert len(answers) == 10_000
     assert all(answer["decision"] for answer in answers)

@@ -9,7 +9,7 @@ from service.api.authzen.page_token import PageToken, digest
 from service.decisions.search import Searcher
 from tests.api.authzen.asking import EVALUATION, MUSIIO, PIPE, SEARCHES, USE, Pep, track, without
 from tests.api.people import PLATFORM
-from tests.api.story import MUSIC, RECOMMENDATION, VOICE, Story
+from tests.api.story import MUSIC, ONLY_ASKS, RECOMMENDATION, VOICE, Story
 
 RESOURCES: Final[dict[str, Any]] = {"subject": PIPE, "action": USE, "resource": {"type": "track"}}
 SUBJECTS: Final[dict[str, Any]] = {
@@ -81,11 +81,12 @@ async def test_8_4_subjects_are_recipients_that_a_policy_names(partnered: Story,
     assert await pep.found("subject", **labels) == [{"type": "label", "id": "z"}]
 
 
-async def test_8_4_one_pipeline_stands_for_all(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_8_4_one_pipeline_stands_for_all(standing_pep: Pep) -> None:
     """What `internal` may, any pipeline may; the one that is named can be asked about."""
-    (found,) = await pep.found("subject", **SUBJECTS | {"subject": {"type": "pipeline"}})
+    (found,) = await standing_pep.found("subject", **SUBJECTS | {"subject": {"type": "pipeline"}})
     assert found == {"type": "pipeline", "id": "internal"}
-    assert (await pep.decision("song", subject=found))["decision"]
+    assert (await standing_pep.decision("song", subject=found))["decision"]
 
 
 async def test_8_6_actions_are_the_uses_permitted(partnered: Story, pep: Pep) -> None:
@@ -100,13 +101,16 @@ async def test_8_6_actions_are_the_uses_permitted(partnered: Story, pep: Pep) ->
 
 @pytest.mark.parametrize("searched", ["subject", "resource"])
 @pytest.mark.parametrize("one", ["musiio", "", None, 7, {}])
+@ONLY_ASKS
 async def test_8_4_1_and_8_5_1_the_id_of_what_is_searched_is_ignored(
-    pep: Pep, searched: str, one: Any
+    standing_pep: Pep, searched: str, one: Any
 ) -> None:
     """Whatever it is."""
     body = ASKED[searched]
     with_id = body | {searched: body[searched] | {"id": one}}
-    assert await pep.found(searched, **with_id) == await pep.found(searched, **body)
+    assert await standing_pep.found(searched, **with_id) == await standing_pep.found(
+        searched, **body
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,9 +130,10 @@ async def test_8_4_1_and_8_5_1_the_id_of_what_is_searched_is_ignored(
         ("action", {"resource": {"type": "artist", "id": "nobody"}}),
     ],
 )
-async def test_unknown_things_find_nothing(pep: Pep, searched: str, change: Any) -> None:
+@ONLY_ASKS
+async def test_unknown_things_find_nothing(standing_pep: Pep, searched: str, change: Any) -> None:
     """An empty list and the end of it, never an error."""
-    answer = await pep.search(searched, **ASKED[searched] | change)
+    answer = await standing_pep.search(searched, **ASKED[searched] | change)
     assert answer["results"] == []
     assert answer["page"]["next_token"] == ""
 
@@ -150,8 +155,9 @@ async def test_unknown_things_find_nothing(pep: Pep, searched: str, change: Any)
         ("action", "resource", "id"),
     ],
 )
+@ONLY_ASKS
 async def test_8_4_1_to_8_6_1_what_is_required(
-    pep: Pep, searched: str, name: str, inner: str
+    standing_pep: Pep, searched: str, name: str, inner: str
 ) -> None:
     """Missing, null, of the wrong type, or lacking its own required key: 400 that names it."""
     body = ASKED[searched]
@@ -163,7 +169,7 @@ async def test_8_4_1_to_8_6_1_what_is_required(
         body | {name: body[name] | {inner: None}},
         body | {name: body[name] | {inner: 7}},
     ):
-        response = await pep.send(SEARCHES[searched], wrong)
+        response = await standing_pep.send(SEARCHES[searched], wrong)
         assert response.status_code == 400, wrong
         assert name in response.json()["detail"]
 
@@ -187,9 +193,10 @@ async def test_searches_take_the_context(partnered: Story, pep: Pep) -> None:
 
 
 @pytest.mark.parametrize("searched", list(ASKED))
-async def test_8_2_2_and_8_3_the_page_comes_first(pep: Pep, searched: str) -> None:
+@ONLY_ASKS
+async def test_8_2_2_and_8_3_the_page_comes_first(standing_pep: Pep, searched: str) -> None:
     """Then the context, then the results; an empty token is the end, and always there."""
-    answer = await pep.search(searched, **ASKED[searched])
+    answer = await standing_pep.search(searched, **ASKED[searched])
     assert list(answer) == ["page", "context", "results"]
     assert answer["page"]["next_token"] == ""
     assert answer["page"]["count"] == len(answer["results"]) > 0
@@ -217,24 +224,30 @@ async def test_8_2_pages_add_up(partnered: Story, pep: Pep, limit: int) -> None:
         assert all(page["results"] for page in pages)
 
 
-async def test_8_2_1_the_limit_is_any_number_from_zero(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_8_2_1_the_limit_is_any_number_from_zero(standing_pep: Pep) -> None:
     """Zero gives nothing and leaves off nowhere; far too many gives what there is."""
     for searched, body in ASKED.items():
-        nothing = await pep.search(searched, **body, page={"limit": 0})
+        nothing = await standing_pep.search(searched, **body, page={"limit": 0})
         assert (nothing["results"], nothing["page"]["count"]) == ([], 0)
         assert nothing["page"]["next_token"]
-        assert await pep.found(searched, 10**30, **body)
+        assert await standing_pep.found(searched, 10**30, **body)
         wrong: Any
         for wrong in (-1, "1", 1.5, [], True):
-            response = await pep.send(SEARCHES[searched], body | {"page": {"limit": wrong}})
+            response = await standing_pep.send(
+                SEARCHES[searched], body | {"page": {"limit": wrong}}
+            )
             assert response.status_code == 400
         for absent in (None, {}, {"limit": None, "token": None}, {"token": ""}, {"later": 1}):
-            assert (await pep.search(searched, **body, page=absent))["page"]["next_token"] == ""
+            assert (await standing_pep.search(searched, **body, page=absent))["page"][
+                "next_token"
+            ] == ""
 
 
-async def test_8_2_between_pages_only_the_token_changes(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_8_2_between_pages_only_the_token_changes(standing_pep: Pep) -> None:
     """Anything else that changes is an error: the pages would be those of two searches."""
-    first = await pep.search("resource", **RESOURCES, page={"limit": 1})
+    first = await standing_pep.search("resource", **RESOURCES, page={"limit": 1})
     page = {"limit": 1, "token": first["page"]["next_token"]}
     change: dict[str, Any]
     for change in (
@@ -247,41 +260,46 @@ async def test_8_2_between_pages_only_the_token_changes(pep: Pep) -> None:
         {"page": page | {"properties": {"sort": "id"}}},
     ):
         body: dict[str, Any] = RESOURCES | {"page": page} | change
-        response = await pep.send(SEARCHES["resource"], body)
+        response = await standing_pep.send(SEARCHES["resource"], body)
         assert response.status_code == 400
         assert "8.2" in response.json()["detail"]
     other = {"subject": PIPE, "action": USE, "resource": track("song"), "page": page}
-    assert (await pep.send(SEARCHES["action"], other)).status_code == 400
-    again = await pep.search("resource", **RESOURCES, page=page, unknown=1)
+    assert (await standing_pep.send(SEARCHES["action"], other)).status_code == 400
+    again = await standing_pep.search("resource", **RESOURCES, page=page, unknown=1)
     assert ids_of(again["results"]) == ["tune"]
 
 
-async def test_8_2_3_the_limit_may_be_left_out_on_later_pages(pep: Pep) -> None:
+@ONLY_ASKS
+async def test_8_2_3_the_limit_may_be_left_out_on_later_pages(standing_pep: Pep) -> None:
     """The standard's own example does; the limit is then the first page's."""
-    first = await pep.search("resource", **RESOURCES, page={"limit": 1})
+    first = await standing_pep.search("resource", **RESOURCES, page={"limit": 1})
     token = first["page"]["next_token"]
-    second = await pep.search("resource", **RESOURCES, page={"token": token})
+    second = await standing_pep.search("resource", **RESOURCES, page={"token": token})
     assert ids_of(second["results"]) == ["tune"]
     assert second["page"]["next_token"]
 
 
 @pytest.mark.parametrize("token", ["x", "....", "é", "AAAA", "kw", "x" * 100_000, "\0"])
-async def test_8_2_a_token_is_ours_or_an_error(pep: Pep, token: str) -> None:
+@ONLY_ASKS
+async def test_8_2_a_token_is_ours_or_an_error(standing_pep: Pep, token: str) -> None:
     """What we did not give out names no page."""
     for searched, body in ASKED.items():
-        response = await pep.send(SEARCHES[searched], body | {"page": {"token": token}})
+        response = await standing_pep.send(SEARCHES[searched], body | {"page": {"token": token}})
         assert response.status_code == 400
         assert "page.token" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("after", [0, 3, 10**9, 2**63 - 1, "z"])
-async def test_a_token_that_was_made_up_shows_nothing_else(pep: Pep, after: int | str) -> None:
+@ONLY_ASKS
+async def test_a_token_that_was_made_up_shows_nothing_else(
+    standing_pep: Pep, after: int | str
+) -> None:
     """Whatever it says, each page holds what is permitted now, and no more."""
     for searched, body in ASKED.items():
-        whole = (await pep.search(searched, **body))["results"]
+        whole = (await standing_pep.search(searched, **body))["results"]
         mark = digest(searched, json.dumps(body).encode())
         token = PageToken(mark, limit=1_000, after=after).text()
-        page = await pep.search(searched, **body, page={"token": token})
+        page = await standing_pep.search(searched, **body, page={"token": token})
         assert all(result in whole for result in page["results"])
 
 
