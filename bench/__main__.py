@@ -15,7 +15,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bench import changes, growth, http_bulk, http_single, index, large, stale
+from bench import (
+    changes,
+    exports,
+    growth,
+    http_bulk,
+    http_single,
+    index,
+    large,
+    replay,
+    stale,
+    verify,
+)
 from bench.figures import KINDS, Found, spelled
 from bench.machine import commit, load, machine, versions
 from bench.part import Run
@@ -57,9 +68,21 @@ PARTS: Final = {
         "A service with a million artists and five million tracks.",
         large.FIGURES, large.measure, large.explain,
     ),
+    "exports": Part(
+        "An audit export of a million consents and a million decisions, beside checks.",
+        exports.FIGURES, exports.measure, exports.explain,
+    ),
     "growth": Part(
         "Time per check from ten thousand to ten million content.",
         growth.FIGURES, growth.measure, growth.explain,
+    ),
+    "replay": Part(
+        "A million logged decisions, replayed.",
+        replay.FIGURES, replay.measure, replay.explain,
+    ),
+    "verify": Part(
+        "`fermata verify` of a million events.",
+        verify.FIGURES, verify.measure, verify.explain,
     ),
 }  # fmt: skip
 

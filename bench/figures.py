@@ -63,6 +63,21 @@ KINDS: Final[Mapping[str, Kind]] = {
     "policy_change_longest_wait_ms": Kind(
         "ms", "longest wait of a check while a version moves 1 M artists", 50, most=True
     ),
+    "export_rows_per_s": Kind(
+        "rows/s", "an audit export of a million consents and a million decisions", 100_000
+    ),
+    "export_peak_bytes": Kind(
+        "bytes", "the most memory of the process that builds it", 512 * _MIB, most=True
+    ),
+    "export_check_p99_ratio": Kind(
+        "times", "99th percentile of checks meanwhile, to that before", 2, most=True
+    ),
+    "replay_decisions_per_s": Kind(
+        "decisions/s", "a million logged decisions replayed, ledger and log read included", 200_000
+    ),
+    "verify_1m_events_s": Kind(
+        "s", "`fermata verify` of an untouched ledger of a million events", 120, most=True
+    ),
     # What the table of the issue does not ask for, and one wants to know beside it.
     "ratio_best_peer_json": Kind("times", "as ratio_best_peer, but our JSON"),
     "ratio_sql_json": Kind("times", "as ratio_sql, but our JSON"),

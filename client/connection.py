@@ -1,8 +1,10 @@
 """One connection to a Fermata service over HTTP."""
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeAlias, TypeVar
 
@@ -146,6 +148,26 @@ class Connection:
                 time.sleep(problem.retry_after or _FIRST_PAUSE_SECONDS * 2**attempt)
         raise AssertionError
 
+    def download(
+        self, path: str, into: Path, *, on_bytes: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """Write what is served at a path into a file, as it arrives. Raises Problem, OSError.
+
+        `on_bytes` hears how many more there are. What has broken off is begun anew by the caller.
+        """
+        request = self._http.build_request("GET", path)
+        answer = self._send(request, fresh=False, stream=True)
+        if answer.status_code == _UNAUTHENTICATED and self._tokens is not None:
+            answer.close()
+            answer = self._send(request, fresh=True, stream=True)
+        with contextlib.closing(answer), into.open("wb") as file:
+            if not answer.is_success:
+                answer.read()
+                raise Problem(answer.status_code, _problem(answer))
+            for chunk in answer.iter_bytes():
+                file.write(chunk)
+                on_bytes(len(chunk))
+
     def write(
         self,
         method: str,
@@ -206,10 +228,12 @@ class Connection:
             raise Problem(answer.status_code, _problem(answer), retry_after)
         return answer
 
-    def _send(self, request: httpx2.Request, *, fresh: bool) -> httpx2.Response:
+    def _send(
+        self, request: httpx2.Request, *, fresh: bool, stream: bool = False
+    ) -> httpx2.Response:
         if self._tokens is not None:
             request.headers["Authorization"] = f"Bearer {self._tokens(fresh=fresh)}"
-        return self._http.send(request)
+        return self._http.send(request, stream=stream)
 
 
 def _problem(answer: httpx2.Response) -> Json:

@@ -15,10 +15,15 @@ from service.api import (
     consents,
     contacts,
     content,
+    decision_explanation,
     decisions,
+    exports,
     log,
     notices,
     operations,
+    receipts,
+    record,
+    rights,
     roster,
     uses,
     webhook_endpoint,
@@ -58,6 +63,9 @@ _ROUTERS = (
     consents,
     settings_page,
     roster,
+    receipts,
+    record,
+    rights,
     content,
     notices,
     acknowledgements,
@@ -65,6 +73,8 @@ _ROUTERS = (
     checks,
     changes,
     decisions,
+    decision_explanation,
+    exports,
     evaluation,
     searches,
     metadata,
@@ -97,7 +107,7 @@ def create_app(
         verifier = TokenVerifier(trusted, http, around.clock)
         login = None
         if client is not None:
-            login = Login(trusted, client, verifier.provider, http, around.clock)
+            login = Login(trusted, client, verifier.provider, http, around.clock, tokens=verifier)
         async with http, running(settings, around, verifier) as s:
             app.state.services = s
             app.state.web = _web_services(s, trusted, login)
@@ -172,6 +182,13 @@ def _web_services(services: Services, trusted: TrustedIssuer, login: Login | Non
         sessions=Sessions(cookies, trusted.issuer, services.clock),
         opt_out_links=OptOutLinks([derived_key(key, OPT_OUT_LINKS)]),
         templates=PageTemplates(),
+        publication=services.publication,
+        signer=services.signer,
+        exports=services.exports,
+        random_bytes=services.random_bytes,
+        receipts=services.receipts,
+        sheets=services.sheets,
+        sealed=services.sealed,
     )
 
 

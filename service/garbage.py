@@ -53,3 +53,4 @@ async def spared_from_collection(loaded: asyncio.Event, clock: Clock) -> AsyncIt
         await asyncio.gather(task, return_exceptions=True)
         if sparing in gc.callbacks:
             gc.callbacks.remove(sparing)
+        gc.unfreeze()  # or what lies frozen is taken for a leak by libraries that count at the end

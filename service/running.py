@@ -28,16 +28,28 @@ from service.decisions.search import Searcher
 from service.decisions.snapshots.keeper import Pace, SnapshotKeeper, Writer
 from service.decisions.snapshots.restore import restore
 from service.domain.instant import parse_duration
+from service.exports.opened import BundlesForgotten, Exports, OldBundles, exporting
 from service.garbage import spared_from_collection
 from service.ledger.append import Appender
+from service.ledger.derived_keys import REPEATED_WRITES, derived_key
 from service.ledger.head import HeadReader
 from service.ledger.key_check import require_key
 from service.ledger.vault import RandomBytes, Vault
 from service.notices.carriers import require_sendable
 from service.notices.worker import Machinery, Worker
+from service.replay.sheets import Sheets
+from service.rights.chores import Chores
+from service.rights.discarding import Discarder, Discarders, OldAnswers, SealedMonths
+from service.rights.forgetting import Forgetter, Forgetters
+from service.rights.receipts import Receipts
+from service.rights.retention import Kept
+from service.sealing.find import SealedLog
+from service.sealing.keeper import SealingKeeper, sealing_process
+from service.sealing.opened import sealed_log
 from service.settings import Settings, read_key
+from service.storage.objects import Objects
 from service.telemetry import Telemetry
-from service.transparency.opened import public_log
+from service.transparency.opened import PublicLog, public_log
 
 
 class NotConfigured(Exception):  # noqa: N818 - names what is missing
@@ -95,9 +107,17 @@ async def running(
             await stack.enter_async_context(_keeper(settings, settings.snapshot_dir, around, parts))
         opened = public_log(settings, key_of(settings), url, around.clock, telemetry)
         public = await stack.enter_async_context(opened)
+        sealed = await stack.enter_async_context(sealed_log(settings, around.clock))
+        if settings.sealed_decisions is not None:
+            await stack.enter_async_context(_sealing(settings, around, heads))
         if settings.send_notices:
             sending = _working(settings, around, parts.appender, heads, telemetry)
             await stack.enter_async_context(sending)
+        exports = await stack.enter_async_context(
+            exporting(settings, url, vault, around.clock, public, sealed, apart=around.alone)
+        )
+        chores = Chores(parts.database, heads, *_rights(settings, parts.database, exports))
+        await stack.enter_async_context(chores)
         yield Services(
             settings=settings,
             clock=around.clock,
@@ -116,6 +136,12 @@ async def running(
             random_bytes=around.random_bytes,
             signer=public.signer,
             publication=public.publication,
+            sealed=sealed,
+            repeated_writes=derived_key(key_of(settings), REPEATED_WRITES),
+            chores=chores,
+            receipts=_receipts(settings, vault, parts.database, public),
+            exports=exports,
+            sheets=_sheets(vault, parts.database, public, sealed),
         )
 
 
@@ -191,6 +217,34 @@ def _changes(
     )
 
 
+def _sheets(vault: Vault, database: Database, public: PublicLog, sealed: SealedLog) -> Sheets:
+    """Return what explains decisions, proven, and signed as checkpoints are."""
+    key = public.identity.key
+    return Sheets(database, vault, public.signer, public.publication, sealed, key)
+
+
+def _receipts(settings: Settings, vault: Vault, database: Database, public: PublicLog) -> Receipts:
+    """Return what writes receipts, signed as checkpoints are."""
+    return Receipts(
+        settings, database, vault, public.signer, public.publication, public.identity.key
+    )
+
+
+def _rights(
+    settings: Settings, database: Database, exports: Exports
+) -> tuple[Forgetters, Discarders]:
+    """Return whatever keeps copies of what artists said, and whatever can be too old to keep."""
+    forgetters: dict[str, Forgetter] = {}
+    discarders: dict[Kept, Discarder] = {Kept.IDEMPOTENCY_ANSWERS: OldAnswers(database)}
+    if exports.objects is not None:
+        forgetters["exports"] = BundlesForgotten(database, exports.objects)
+        discarders[Kept.EXPORTS] = OldBundles(database, exports.objects)
+    if settings.sealed_decisions is not None:
+        sealed = Objects(settings.sealed_decisions)
+        discarders[Kept.DECISIONS] = SealedMonths(database, sealed)
+    return forgetters, discarders
+
+
 @asynccontextmanager
 async def worker_alone(
     settings: Settings, *, surroundings: Surroundings | None = None
@@ -227,6 +281,16 @@ def _keeper(
         Pace(settings.snapshot_events, parse_duration(settings.snapshot_interval)),
         around.clock,
         parts.follower.caught_up,
+    )
+
+
+def _sealing(settings: Settings, around: Surroundings, heads: HeadReader) -> SealingKeeper:
+    """Return what has closed months of the log sealed, by a process of its own."""
+    return SealingKeeper(
+        database_url(settings),
+        heads,
+        sealing_process(settings),
+        jitter=lambda: int.from_bytes(around.random_bytes(4)) / 2**32,
     )
 
 

@@ -182,6 +182,22 @@ class Settings(BaseSettings):
         default="PT1H", description="How long it may be behind, by the ledger's clock."
     )
 
+    sealed_decisions: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Where closed months of the decision log are sealed: a folder, or a bucket as "
+        "s3://, gs:// or az://; beside the embedded database's data unless set, and nowhere with a "
+        "database of your own, where they stay in that.",
+    )
+    sealed_cache_dir: Path | None = Field(
+        default=None,
+        description="Where months are put together to be sealed, and where copies of files in a "
+        "bucket lie that are looked into; a temporary folder unless set.",
+    )
+    sealed_cache_bytes: int = Field(
+        default=4 * 1024**3, ge=1, description="How much room such copies may take."
+    )
+
     log_origin: str | None = Field(
         default=None,
         description="What the ledger is called in its checkpoints, for ever: the address of /log "
@@ -211,6 +227,32 @@ class Settings(BaseSettings):
     )
     checkpoint_interval_ms: int = Field(
         default=1_000, ge=1, description="How often a checkpoint is signed, if there are events."
+    )
+
+    exports: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Where audit exports are kept: a folder, or a URL (s3://, gs://, az://); "
+        "beside the embedded database's data unless set, and nowhere with a database of your own.",
+    )
+    exports_keep: Annotated[str, AfterValidator(_is_duration)] = Field(
+        default="P30D", description="How long after they are ready."
+    )
+    build_exports: bool = Field(
+        default=True, description="Build exports in this service; else another one does."
+    )
+
+    controller_address: str | None = Field(
+        default=None, description="The platform's postal address, for records and receipts."
+    )
+    controller_contact: str | None = Field(
+        default=None, description="Whom artists write to about their data, for the same."
+    )
+    jurisdiction: str | None = Field(
+        default=None, description="Whose law applies, for the same: ISO 3166 codes such as DE."
+    )
+    storage_location: str | None = Field(
+        default=None, description="Where the data lies, for the same: ISO 3166 codes such as DE."
     )
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """Who may call: bearer tokens, and the scopes each route takes."""
 
+import hmac
 from collections.abc import Callable, Coroutine
-from hashlib import sha256
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Security
@@ -79,6 +79,10 @@ Catalogs = Annotated[Principal, allowed(Scope.CATALOG)]
 SEES_NOTICES: Final = allowed(Scope.NOTICE, Scope.POLICY, Scope.MANAGE, Scope.AUDIT)
 SEES_TOLD: Final = allowed(Scope.NOTICE, Scope.MANAGE, Scope.AUDIT)
 SEES_DECISIONS: Final = allowed(Scope.AUDIT)
+SEES_EXPORTS: Final = allowed(Scope.AUDIT)
+Exporting = Annotated[Principal, SEES_EXPORTS]
+SEES_RIGHTS: Final = allowed(Scope.AUDIT)
+KeepsRecords = Annotated[Principal, SEES_RIGHTS]
 SEES_CONTENT: Final = allowed(Scope.MANAGE, Scope.CATALOG, Scope.AUDIT)
 Publishes = Annotated[Principal, allowed(Scope.POLICY)]
 NOTIFIES: Final = allowed(Scope.NOTICE)
@@ -105,6 +109,6 @@ def listener_of(principal: Principal) -> Actor | None:
     return None if principal.may(Scope.AUDIT) else actor_of(principal)
 
 
-def client_of(principal: Principal) -> str:
-    """Return a digest that tells callers apart: artists' ids are not kept beside their keys."""
-    return sha256(f"{principal.client_id}\n{principal.subject}".encode()).hexdigest()
+def client_of(principal: Principal, key: bytes) -> str:
+    """Return a keyed digest that tells callers apart: no artist's id is kept beside their keys."""
+    return hmac.digest(key, f"{principal.client_id}\n{principal.subject}".encode(), "sha256").hex()

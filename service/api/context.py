@@ -17,9 +17,14 @@ from service.decisions.follower import Follower
 from service.decisions.index import Index
 from service.decisions.log import DecisionLog
 from service.decisions.search import Searcher
+from service.exports.opened import Exports
 from service.ledger.append import Appender
 from service.ledger.head import HeadReader
 from service.ledger.vault import RandomBytes
+from service.replay.sheets import Sheets
+from service.rights.chores import Chores
+from service.rights.receipts import Receipts
+from service.sealing.find import SealedLog
 from service.settings import Settings
 from service.telemetry import Telemetry
 from service.transparency.publication import Publication
@@ -47,6 +52,12 @@ class Services:
     random_bytes: RandomBytes
     signer: Signer
     publication: Publication
+    sealed: SealedLog
+    repeated_writes: bytes
+    chores: Chores
+    receipts: Receipts
+    exports: Exports
+    sheets: Sheets
     capacity: Capacity = field(default_factory=Capacity)
 
 

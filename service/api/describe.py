@@ -23,10 +23,12 @@ _DESCRIPTION: Final = (
 _TAGS: Final = [
     {"name": "checks", "description": "What pipelines ask before they touch content."},
     {"name": "decisions", "description": "What was answered, to whom, and why: the decision log."},
+    {"name": "exports", "description": "Signed bundles of all that has to be accounted for."},
     {"name": "authzen", "description": "The same, as OpenID AuthZEN Authorization API 1.0."},
     {"name": "policies", "description": "The charter, the tree of uses and policy versions."},
     {"name": "artists", "description": "Artists and those who act for them."},
     {"name": "consents", "description": "What artists said."},
+    {"name": "rights", "description": "Access and receipts, erasure, holds and retention."},
     {"name": "settings", "description": "What a settings page shows, and what it can do."},
     {"name": "content", "description": "Content and its rightsholders."},
     {"name": "notices", "description": "Notices and what became of them."},
@@ -36,7 +38,12 @@ _TAGS: Final = [
     },
     {"name": "operations", "description": "For operators and their machines."},
 ]
-_SUCCESS: Final = {"200": "Done, or what was asked for.", "201": "It is recorded, durably."}
+_SUCCESS: Final = {
+    "200": "Done, or what was asked for.",
+    "201": "It is recorded, durably.",
+    "202": "It is asked for, durably, and will be done.",
+    "204": "Done; there is nothing to say.",
+}
 _FAILURES: Final = {
     "400": "The request cannot be read.",
     "401": "Who you are is not proven.",
@@ -67,6 +74,7 @@ _MAY_NOT_BE_THERE: Final = frozenset(
         "read_webhook_endpoint",
         "read_authzen_configuration",
         "list_decisions",
+        "request_export",
         "read_checkpoint",
         "read_consistency",
     }

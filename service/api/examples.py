@@ -11,6 +11,9 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     "content": "track-1",
     "notice": "discovery.recommendation:1",
     "dry_run": False,
+    "format": "json",
+    "lang": "de",
+    "hold": 12,
     "before": 1_000,
     "limit": 100,
     "state": "unreachable",
@@ -23,6 +26,8 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     "since": "8",
     "wait": 0,
     "Last-Event-ID": "8",
+    "export": "exp_7f3f0c25d0e4f7c9a530d6c1d6f8a10b",
+    "file": "manifest.json",
     "decision": "dec_019c9a1e4a007d2f8b3c5e6f7a8b9c0d",
     "client": "nightly-embeddings",
     "run": "run-2026-03-01",
@@ -32,6 +37,8 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     "from": "2026-03-01T00:00:00Z",
     "to": "2026-04-01T00:00:00Z",
     "start": 0,
+    "position": 0,
+    "batches": False,
     "cursor": "ks8ABjX2oNmAAKA",
     "first": 1,
     "second": 8,
@@ -109,6 +116,11 @@ BODIES: Final[Mapping[str, Any]] = {
         "channel": "label_desk",
         "artists": ["artist-1", "artist-2"],
     },
+    "request_export": {
+        "datasets": ["consents", "deliveries"],
+        "filters": {"use": "discovery", "since": "2026-01-01T00:00:00Z"},
+        "format": "csv",
+    },
     "check": {"use": "discovery.recommendation", "content": ["track-1", "track-2"]},
     "evaluate": {
         "subject": {"type": "pipeline", "id": "nightly-embeddings"},
@@ -139,6 +151,13 @@ BODIES: Final[Mapping[str, Any]] = {
     "search_actions": {
         "subject": {"type": "pipeline", "id": "nightly-embeddings"},
         "resource": {"type": "artist", "id": "artist-1"},
+    },
+    "place_hold": {"reason": "Case 2026/17: keep until it is settled."},
+    "set_retention": {
+        "rules": [
+            {"what": "idempotency_answers", "keep": "P90D"},
+            {"what": "decisions", "keep": "P7Y"},
+        ]
     },
     "put_webhook_endpoint": {"url": "https://hooks.example/fermata"},
     "rotate_webhook_keys": {"force": False, "leaked": False},

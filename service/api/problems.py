@@ -29,6 +29,7 @@ from service.ledger.append import AppenderDown, OutcomeUnknown
 from service.ledger.events import LedgerBroken
 from service.ledger.head import HeadUnknown
 from service.ledger.ledger_clock import ClocksDisagree
+from service.sealing.period import SealedUnreadable
 from service.transparency.signer import NotSignedYet
 
 _log = logging.getLogger(__name__)
@@ -168,6 +169,7 @@ _CANNOT: Final[Mapping[type[Exception], Kind]] = {
     OutcomeUnknown: UNKNOWN_OUTCOME,
     AppenderDown: UNAVAILABLE,
     NotSignedYet: UNAVAILABLE,
+    SealedUnreadable: UNAVAILABLE,
 }
 
 

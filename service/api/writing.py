@@ -1,6 +1,6 @@
 """Handing a write to the ledger: idempotent, and answered only once it is durable."""
 
-from hashlib import sha256
+import hmac
 from typing import Annotated, ClassVar, Final
 
 from fastapi import Depends, Header
@@ -50,6 +50,7 @@ class Writing:
         self._request = request
         self._response = response
         self._appender = services.appender
+        self._digest_key = services.repeated_writes
         self._key = key
 
     async def submit(
@@ -70,10 +71,11 @@ class Writing:
         if self._key is None:
             return None
         asked = f"{self._request.method} {self._request.url.path}?{self._request.url.query}\n"
-        digest = sha256(asked.encode() + await self._request.body()).digest()
+        body = await self._request.body()
+        digest = hmac.digest(self._digest_key, asked.encode() + body, "sha256")
         # No header can hold this separator, so no key of anybody's is a part of another.
         key = f"{self._key}\x1f{part}" if part else self._key
-        return IdempotencyClaim(client_of(principal), key, digest)
+        return IdempotencyClaim(client_of(principal, self._digest_key), key, digest)
 
 
 class BodilessWriting(Writing):

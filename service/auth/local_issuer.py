@@ -218,7 +218,8 @@ def _token_answer(
         signed_in = issuer.logins.redeem(form)
         if isinstance(signed_in, GrantRefused):
             return _refusal(signed_in, HTTPStatus.BAD_REQUEST)
-        granted = TokenGrant(signed_in.subject, SETTINGS_PAGE, frozenset({Scope.CONSENTS}))
+        scopes = frozenset({Scope.CONSENTS}) | signed_in.scopes
+        granted = TokenGrant(signed_in.subject, SETTINGS_PAGE, scopes)
         id_token = {"id_token": issuer.mint_id_token(signed_in)}
     else:
         granted = decide_grant(issuer.clients, form, authorization)
@@ -241,7 +242,8 @@ def _asked_to_sign_in(
         return _back(asked.declined(issuer.url))
     if not subject:
         return login_page(asked, _AUTHORIZE_PATH)
-    return _back(asked.answer(issuer.logins.sign_in(asked, subject), issuer.url))
+    code = issuer.logins.sign_in(asked.without(form.get("without", "")), subject)
+    return _back(asked.answer(code, issuer.url))
 
 
 def _back(address: str) -> Response:

@@ -9,7 +9,7 @@ import json
 import secrets
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -22,9 +22,13 @@ from starlette.responses import HTMLResponse, Response
 from service.auth.local_codes import Codes, CodesInMemory
 from service.auth.local_grant import SETTINGS_PAGE, GrantRefused
 from service.auth.login import CALLBACK_PATH
+from service.auth.scopes import Scope, known_scopes
 from service.auth.trusted_issuer import is_loopback
 from service.clock import Clock
 from service.domain.instant import SECOND
+
+GIVEN_TO_PEOPLE: Final = frozenset({Scope.AUDIT})
+"""What somebody who signs in may be given besides their own consents, where it is asked for."""
 
 _CODE_LIFETIME_S: Final = 60
 _CHALLENGE: Final = 43  # characters of a SHA-256 in base64url
@@ -35,7 +39,7 @@ _STYLE: Final = (
     ":root{color-scheme:light dark;font:1.125rem/1.5 system-ui,sans-serif}"
     "body{max-width:32rem;margin:10vh auto;padding:0 1rem}"
     "input,button{font:inherit;padding:.5rem .75rem;min-height:2.75rem}"
-    "input{display:block;width:100%;box-sizing:border-box;margin:.25rem 0 1rem}"
+    "input[name=subject]{display:block;width:100%;box-sizing:border-box;margin:.25rem 0 1rem}"
 )
 _STYLE_HASH: Final = b64encode(sha256(_STYLE.encode()).digest()).decode()
 
@@ -57,6 +61,11 @@ class AuthorizationRequest:
         """Return where to send the browser back to, with a code."""
         return self._back({"code": code, "iss": issuer})
 
+    def without(self, scope: str) -> "AuthorizationRequest":
+        """Return the same request, but for one scope that is not given."""
+        left = [word for word in self.scope.split() if word != scope]
+        return replace(self, scope=" ".join(left))
+
     def declined(self, issuer: str) -> str:
         """Return where to send the browser back to, of somebody who would not sign in."""
         return self._back({"error": "access_denied", "iss": issuer})
@@ -67,11 +76,12 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """Somebody who said who they are."""
+    """Somebody who said who they are, and the scopes they may have that were asked for."""
 
     subject: str
     client_id: str
     nonce: str | None
+    scopes: frozenset[Scope] = frozenset()
 
 
 def read_request(asked: Mapping[str, str]) -> AuthorizationRequest | GrantRefused:
@@ -133,14 +143,18 @@ class LocalLogins:
         challenge = create_s256_code_challenge(form.get("code_verifier", ""))
         if not hmac.compare_digest(challenge.encode(), request.code_challenge.encode()):
             return GrantRefused("invalid_grant", "the code_verifier does not fit the challenge")
-        return SignIn(subject, request.client_id, request.nonce or None)
+        scopes = known_scopes(request.scope.split()) & GIVEN_TO_PEOPLE
+        return SignIn(subject, request.client_id, request.nonce or None, scopes)
 
 
 def login_page(request: AuthorizationRequest, action: str) -> Response:
     """Return the page on which a developer says whom to sign in as."""
     kept = {one.name: getattr(request, one.name) for one in fields(request)}
     page = _TEMPLATES.get_template("local_sign_in.html.j2").render(
-        action=action, kept=kept, style=_STYLE
+        action=action,
+        kept=kept,
+        style=_STYLE,
+        given=sorted(known_scopes(request.scope.split()) & GIVEN_TO_PEOPLE),
     )
     back = urlsplit(request.redirect_uri)
     policy = (

@@ -13,7 +13,9 @@ L5  The code is exchanged over the issuer's own endpoint, which is as safe as th
     an https issuer; without following a redirect, in bounded size and time.
 L6  The ID token comes from that endpoint, not by way of the browser.
 L7  It is proven, and its `nonce` is this attempt's.
-L8  The access token that comes with it is dropped: pages act by the session alone.
+L8  Of the access token that comes with it counts which of the scopes this sign-in asked for it
+    carries, once it is proven as the API proves one (verifier.py) and is the same person's. Then it
+    is dropped: pages act by the session alone.
 """
 
 import asyncio
@@ -21,7 +23,7 @@ import hmac
 import json
 import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -35,14 +37,16 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from service.auth.id_token import IdTokens
 from service.auth.problems import IssuerUnreachable, TokenRefused
 from service.auth.provider import ProviderKeys
+from service.auth.scopes import Scope
 from service.auth.trusted_issuer import TrustedIssuer, is_loopback, require_safe_url
+from service.auth.verifier import TokenVerifier
 from service.clock import Clock
 
 CALLBACK_PATH: Final = "/settings/callback"
 SIGNED_OUT_PATH: Final = "/settings/signed-out"
 """Both are registered with the provider, beneath `public_url`: where it sends browsers back to."""
 
-_SCOPE: Final = "openid"
+_OPENID: Final = "openid"
 _LARGEST_ANSWER: Final = 1 << 18  # bytes
 _TIMEOUT_S: Final = 10
 _START_AGAIN: Final = frozenset({"invalid_grant"})
@@ -96,19 +100,24 @@ class LoginClient:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One login that was begun. The browser keeps it, sealed, until it comes back."""
+    """One login that was begun. The browser keeps it, sealed, until it comes back.
+
+    `scopes` are those that it asks for, beyond knowing who somebody is.
+    """
 
     state: str
     nonce: str = field(repr=False)
     code_verifier: str = field(repr=False)
+    scopes: frozenset[Scope] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """Who logged in, and the ID token that says so."""
+    """Who logged in, the ID token that says so, and which scopes asked for they were given."""
 
     subject: str
     id_token: str = field(repr=False)
+    scopes: frozenset[Scope] = frozenset()
 
 
 class Login:
@@ -122,25 +131,34 @@ class Login:
         http: httpx2.AsyncClient,
         clock: Clock,
         *,
+        tokens: TokenVerifier | None = None,
         random: Callable[[int], str] = secrets.token_urlsafe,
     ) -> None:
-        """Ask through `http`, which stays the caller's to close."""
+        """Ask through `http`, which stays the caller's to close.
+
+        `tokens` proves access tokens of the same issuer; without it nobody is given any scope.
+        """
         self.client = client
         self.issuer = trusted.issuer
         self._id_tokens = IdTokens(trusted, client.client_id, provider, clock)
         self._provider = provider
         self._http = http
+        self._tokens = tokens
         self._random = random
 
-    async def begin(self) -> tuple[str, Attempt]:
-        """Return where to send the browser, and what it must bring back. Raises LoginFailed."""
-        attempt = Attempt(self._random(32), self._random(32), self._random(48))
+    async def begin(self, scopes: Iterable[Scope] = ()) -> tuple[str, Attempt]:
+        """Return where to send the browser, and what it must bring back. Raises LoginFailed.
+
+        `scopes` are asked for besides who somebody is; whether they are given, `finish` tells.
+        """
+        asked = frozenset(scopes)
+        attempt = Attempt(self._random(32), self._random(32), self._random(48), asked)
         url = prepare_grant_uri(
             await self._endpoint("authorization_endpoint"),
             client_id=self.client.client_id,
             response_type="code",
             redirect_uri=self.client.address(CALLBACK_PATH),
-            scope=_SCOPE,
+            scope=" ".join([_OPENID, *sorted(asked)]),
             state=attempt.state,
             nonce=attempt.nonce,
             code_challenge=create_s256_code_challenge(attempt.code_verifier),  # L4
@@ -159,9 +177,12 @@ class Login:
         await self._check_sender(answer)
         if "error" in answer:
             raise _refused(answer)
-        id_token = await self._exchanged(answer.get("code", ""), attempt)
+        tokens = await self._exchanged(answer.get("code", ""), attempt)
+        id_token = tokens["id_token"]
         try:
-            return LoggedIn(await self._id_tokens.subject(id_token, attempt.nonce), id_token)  # L7
+            subject = await self._id_tokens.subject(id_token, attempt.nonce)  # L7
+            scopes = await self._given(attempt.scopes, subject, tokens.get("access_token"))  # L8
+            return LoggedIn(subject, id_token, scopes)
         except TokenRefused as refused:
             detail = f"the ID token is refused: {refused.reason}: {refused.detail}"
             raise LoginFailed(LoginTrouble.MISCONFIGURED, detail) from refused
@@ -197,8 +218,29 @@ class Login:
                 LoginTrouble.MISCONFIGURED, f"the answer is of {sender!r:.{_SHOWN}}, not the issuer"
             )
 
-    async def _exchanged(self, code: str, attempt: Attempt) -> str:
-        """Return the ID token for a code (RFC 6749 section 4.1.3)."""
+    async def _given(
+        self, asked: frozenset[Scope], subject: str, access_token: object
+    ) -> frozenset[Scope]:
+        """Return which of the scopes asked for somebody was given. Raises IssuerUnreachable.
+
+        What cannot be proven gives none, and the operator is told why: signing in goes on.
+        """
+        if not asked or self._tokens is None:
+            return frozenset()
+        try:
+            principal = await self._tokens.verify(str(access_token))
+        except TokenRefused as refused:
+            _logger.warning(
+                "whoever signed in is not given %s: their access token is refused: %s: %s",
+                " ".join(sorted(asked)),
+                refused.reason,
+                refused.detail,
+            )
+            return frozenset()
+        return asked & principal.scopes if principal.subject == subject else frozenset()
+
+    async def _exchanged(self, code: str, attempt: Attempt) -> Mapping[str, Any]:
+        """Return the tokens for a code, an ID token among them (RFC 6749 section 4.1.3)."""
         if not code:
             raise LoginFailed(LoginTrouble.MISCONFIGURED, "the answer has neither code nor error")
         form = prepare_token_request(
@@ -210,10 +252,9 @@ class Login:
         answer = await self._posted(await self._endpoint("token_endpoint"), form)
         if "error" in answer:
             raise _refused(answer)
-        id_token = answer.get("id_token")  # L6 and L8
-        if not isinstance(id_token, str):
+        if not isinstance(answer.get("id_token"), str):  # L6
             raise LoginFailed(LoginTrouble.MISCONFIGURED, "the provider sent no ID token")
-        return id_token
+        return answer
 
     async def _posted(self, url: str, form: str) -> Mapping[str, Any]:
         headers = {

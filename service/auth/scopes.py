@@ -21,7 +21,8 @@ class Scope(StrEnum):
     NOTICE = "fermata:notice"
     """Announce policy versions and confirm that the announcements arrived."""
     AUDIT = "fermata:audit"
-    """Export, replay, and look at any instant of the past."""
+    """Export, replay, look at any instant of the past; erase artists, place holds, set how long
+    things are kept."""
 
 
 _KNOWN = {scope.value: scope for scope in Scope}

@@ -103,6 +103,8 @@ def complete(settings: Settings, where: Database) -> Settings:
         update={
             "snapshot_dir": settings.snapshot_dir or where.data_dir / "snapshots",
             "log_dir": settings.log_dir or where.data_dir / LOG_FOLDER,
+            "sealed_decisions": settings.sealed_decisions or str(where.data_dir / "sealed"),
+            "exports": settings.exports or str(where.data_dir / "exports"),
         }
     )
 

@@ -4,13 +4,17 @@ import typer
 
 from service.cli import (
     demo,
+    export,
     importing,
     log_key,
     migrate,
     openapi,
     policy,
+    replay,
+    seal,
     serve,
     snapshot,
+    verify,
     witness,
     worker,
 )
@@ -24,9 +28,13 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("worker")(worker.worker)
 app.command("snapshot")(snapshot.snapshot)
+app.command("seal")(seal.seal)
 app.command("migrate")(migrate.migrate)
 app.command("demo")(demo.demo)
 app.command("import")(importing.import_catalog)
+app.command("export")(export.export)
+app.command("replay")(replay.replay)
+app.command("verify")(verify.verify)
 app.command("log-key")(log_key.log_key)
 app.command("witness")(witness.witness)
 app.command("openapi")(openapi.openapi)

@@ -47,7 +47,7 @@ def snapshot() -> None:
         settings = Settings()
         configure_logging(settings.log_level)
         with _complete(settings) as (complete, folder):
-            _give_way()
+            give_way()
             clock = SystemClock()
             began = clock.monotonic()
             done = asyncio.run(_write(complete, folder))
@@ -88,7 +88,7 @@ def _complete(settings: Settings) -> Iterator[tuple[Settings, Path]]:
         yield complete, complete.snapshot_dir
 
 
-def _give_way() -> None:
+def give_way() -> None:
     """Let whoever answers checks go first, and this process go where memory runs out."""
     os.nice(_NICENESS)
     with contextlib.suppress(OSError):  # not every system has it

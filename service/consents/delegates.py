@@ -1,6 +1,17 @@
-"""Delegates: labels and managers who act for an artist, always to say no, to say yes if allowed."""
+"""Delegates: labels and managers who act for an artist, always to say no, to say yes if allowed.
+
+In what they say for an artist they stand as a reference, which their row alone resolves: what was
+said stays when the delegate, who may be an artist too, is erased.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import select
+from sqlmodel import col
 
 from service.consents.authority import ActingAs, Actor, artist_named, role_of, stranger
+from service.db.among import among
+from service.db.engine import ReadSession
 from service.db.tables import Artist, Delegate
 from service.domain.instant import format_instant
 from service.domain.refusal import RefusalKind, refuse
@@ -28,6 +39,7 @@ def grant_delegate(artist_id: str, delegate: str, actor: Actor, *, may_opt_in: b
             "actor": actor.actor,
             "acting_as": acting_as.value,
         }
+        reference = _reference(transaction) if known is None else known.reference
         recorded = await transaction.record(
             delegate_event(Kind.DELEGATE_GRANTED, artist.subject, details)
         )
@@ -38,6 +50,7 @@ def grant_delegate(artist_id: str, delegate: str, actor: Actor, *, may_opt_in: b
             granted_at=recorded.recorded_at,
             revoked_at=None,
             revision=recorded.revision,
+            reference=reference,
         )
         await transaction.session.merge(granted)
         await transaction.session.flush()
@@ -68,6 +81,42 @@ def revoke_delegate(artist_id: str, delegate: str, actor: Actor) -> Write:
         return delegate_json(known, artist_id)
 
     return write
+
+
+async def speakers_of(
+    transaction: Transaction, artists: Sequence[tuple[Artist, ActingAs]], actor: Actor
+) -> list[str]:
+    """Return who is to stand in what the actor says for each artist in that role, in order."""
+    led = [artist.subject for artist, acting_as in artists if acting_as is ActingAs.DELEGATE]
+    references = await _references(transaction, led, actor.actor) if led else {}
+    return [references.get(artist.subject, actor.actor) for artist, _ in artists]
+
+
+async def _references(
+    transaction: Transaction, subjects: Sequence[str], delegate: str
+) -> dict[str, str]:
+    granted = select(Delegate).where(
+        col(Delegate.delegate) == delegate, among(col(Delegate.subject), subjects)
+    )
+    found = {}
+    for row in (await transaction.session.execute(granted)).scalars():
+        row.reference = found[row.subject] = row.reference or _reference(transaction)
+    await transaction.session.flush()
+    return found
+
+
+async def names_of_delegates(session: ReadSession, subject: str) -> Mapping[str, str]:
+    """Return who the delegates of an artist are, by the references in what they said."""
+    rows = await session.execute(
+        select(col(Delegate.reference), col(Delegate.delegate)).where(
+            col(Delegate.subject) == subject, col(Delegate.reference).is_not(None)
+        )
+    )
+    return {row.reference: row.delegate for row in rows}
+
+
+def _reference(transaction: Transaction) -> str:
+    return f"dlg_{transaction.reference()}"
 
 
 async def _artist_for(

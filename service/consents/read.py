@@ -4,6 +4,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from service.consents.authority import Actor, artist_named, role_of
+from service.consents.delegates import names_of_delegates
 from service.consents.records import record_json
 from service.db.engine import ReadSession
 from service.db.tables import Artist, Consent
@@ -35,7 +36,8 @@ async def list_consents(
         said = said.where(col(Consent.revision) < before)
     rows = list((await session.execute(said)).scalars())
     page = rows[:limit]
+    delegates = await names_of_delegates(session, artist.subject)
     return {
-        "consents": [record_json(row, artist.artist_id or "") for row in page],
+        "consents": [record_json(row, artist.artist_id or "", delegates) for row in page],
         "next_before": page[-1].revision if len(rows) > limit else None,
     }

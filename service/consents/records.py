@@ -1,12 +1,14 @@
 """Recording what an artist says, with the evidence of how it is known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from sqlalchemy import insert
 
 from service.consents.admission import Shown, Statement, admit, authority, require_sight
 from service.consents.authority import ActingAs, Actor, artist_named
+from service.consents.delegates import speakers_of
 from service.consents.precondition import Seen
 from service.db.tables import Artist, Consent
 from service.domain import uses
@@ -52,11 +54,12 @@ async def say(
     latest = await latest_versions(session)
     await require_sight(session, artist, acting_as, statement, latest, seen)
     await admit(session, statement, latest, transaction.now)
-    saying = Saying(statement, actor.actor, acting_as, named(statement.scope, latest))
+    [speaker] = await speakers_of(transaction, [(artist, acting_as)], actor)
+    saying = Saying(statement, speaker, acting_as, named(statement.scope, latest))
     recorded = await transaction.record(saying.event(artist.subject))
     row = saying.row(artist.subject, recorded)
     await session.execute(insert(Consent).values(**row))
-    return record_json(Consent(**row), artist.artist_id or "")
+    return record_json(Consent(**row), artist.artist_id or "", {speaker: actor.actor})
 
 
 def named(scope: Scope, latest: Sequence[PolicyVersion]) -> Json:
@@ -66,7 +69,10 @@ def named(scope: Scope, latest: Sequence[PolicyVersion]) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """A statement with who makes it, as it is about to be recorded. `names` are from `named`."""
+    """A statement with who makes it, as it is about to be recorded.
+
+    `actor` is from `speakers_of`, `names` are from `named`.
+    """
 
     statement: Statement
     actor: str
@@ -119,8 +125,11 @@ class Saying:
         }
 
 
-def record_json(row: Consent, artist_id: str) -> Json:
-    """Return one record as the API shows it."""
+def record_json(row: Consent, artist_id: str, delegates: Mapping[str, str]) -> Json:
+    """Return one record as the API shows it.
+
+    `delegates` names those who spoke, by their references: who is erased is not among them.
+    """
     return {
         "artist": artist_id,
         "revision": row.revision,
@@ -131,10 +140,11 @@ def record_json(row: Consent, artist_id: str) -> Json:
         "recipient": row.recipient,
         "expires_at": None if row.expires_at is None else format_instant(row.expires_at),
         "evidence": {
-            "actor": row.actor,
+            "actor": delegates.get(row.actor, row.actor),
             "acting_as": row.acting_as,
             "channel": row.channel,
             "locale": row.locale,
             **row.shown,
         },
+        "receipt": f"/v1/artists/{quote(artist_id, safe='')}/consents/{row.revision}/receipt",
     }

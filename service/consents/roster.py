@@ -9,6 +9,7 @@ from sqlmodel import col
 from service.catalog.artists import refuse_repeated
 from service.consents.admission import Statement, admit
 from service.consents.authority import ActingAs, Actor, widened_by
+from service.consents.delegates import speakers_of
 from service.consents.precondition import Seen, refuse_unseen
 from service.consents.records import Saying, named
 from service.db.among import among
@@ -119,9 +120,11 @@ def record_for_many(
         await transaction.fetch_keys(subjects)
         names = named(statement.scope, latest)
         rows: list[Json] = []
-        for subject, acting_as in zip(subjects, (role for _, role in artists), strict=True):
-            saying = Saying(statement, actor.actor, acting_as, names)
-            rows.append(saying.row(subject, await transaction.record(saying.event(subject))))
+        speakers = await speakers_of(transaction, artists, actor)
+        for (artist, acting_as), speaker in zip(artists, speakers, strict=True):
+            saying = Saying(statement, speaker, acting_as, names)
+            recorded = await transaction.record(saying.event(artist.subject))
+            rows.append(saying.row(artist.subject, recorded))
         await session.execute(insert(Consent), rows)
         transaction.subject = None
         return {

@@ -20,6 +20,8 @@ INDEX_SNAPSHOTS: Final = "index snapshots"
 """Leads to the keys that seal snapshots of the index: they hold what artists said."""
 LOG_CHECKPOINTS: Final = "log checkpoints"
 """Signs checkpoints of the ledger's tree, where no key of their own is set for that."""
+REPEATED_WRITES: Final = "repeated writes"
+"""Makes the digests by which a repeated write is known, so that no guess can be tried on them."""
 
 _SIZE: Final = 32
 

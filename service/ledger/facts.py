@@ -84,6 +84,11 @@ def _artists(event: StoredEvent) -> Fact:
     return ArtistsRegistered(tuple(row["subject"] for row in event.rows or ()))
 
 
+def erased_event(subject: str) -> NewEvent:
+    """An artist of whom nothing is known any more. Like a no, it has to wait for no clock."""
+    return NewEvent(Kind.ARTIST_ERASED, subject=subject, timeless=True)
+
+
 def _erased(event: StoredEvent) -> Fact:
     return ArtistErased(event.public["subject"])
 
@@ -160,6 +165,16 @@ def _consent(event: StoredEvent) -> Fact | None:
         scope=Scope(said["use"], said["content"], said["recipient"]),
         expires_at=expires_at,
     )
+
+
+def hold_event(kind: Kind, subject: str, details: Json) -> NewEvent:
+    """Nothing of an artist's may be destroyed from now on, or may be again."""
+    return NewEvent(kind, subject=subject, details=details)
+
+
+def retention_event(what: str, keep: str | None) -> NewEvent:
+    """How long one kind of thing is kept from now on; None is for ever. It changes no answer."""
+    return NewEvent(Kind.RETENTION_SET, {"what": what, "keep": keep})
 
 
 _FACTS: Final[Mapping[Kind, Callable[[StoredEvent], Fact | None]]] = {

@@ -1,10 +1,10 @@
 """One transaction of the ledger: the head locked, events numbered, leaves built, rows written."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlmodel import col
 
 from service.db.among import among
@@ -18,6 +18,7 @@ from service.domain.merkle import CompactRange
 from service.domain.refusal import RefusalKind, refuse
 from service.domain.tiles import WIDTH
 from service.ledger.events import (
+    Json,
     Kind,
     NewEvent,
     Recorded,
@@ -27,10 +28,12 @@ from service.ledger.events import (
     leaf_bytes,
 )
 from service.ledger.ledger_clock import ClocksDisagree, LedgerClock
+from service.ledger.opening import details_of
 from service.ledger.tiles import complete_tiles
 from service.ledger.vault import NewSubject, RandomBytes, Vault
 
 NONCE_SIZE = 16
+REFERENCE_SIZE = 16
 
 
 @dataclass(slots=True)
@@ -100,6 +103,10 @@ class Transaction:
         keys = [one.wrapped_key for one in made]
         await insert_in_bulk(self.session, Subject, {"subject": subjects, "wrapped_key": keys}, {})
         return subjects
+
+    def reference(self) -> str:
+        """Return 32 characters that stand for nobody yet."""
+        return self._random(REFERENCE_SIZE).hex()
 
     async def happened_since(self, revision: int, kinds: Collection[Kind]) -> bool:
         """Tell whether an event of these kinds came after that revision, here or elsewhere."""
@@ -177,6 +184,37 @@ class Transaction:
             {"revision": revision, "subject": event.subject, "ciphertext": sealed.ciphertext}
         )
         return sealed.commitment
+
+    async def details_of(
+        self, subjects: Collection[str], kinds: Collection[Kind]
+    ) -> Mapping[int, Json]:
+        """Return the private parts of these artists' earlier events of these kinds, by revision.
+
+        Raises LedgerBroken where one is not what its leaf commits to.
+        """
+        return await details_of(self.session, self._vault, subjects, kinds)
+
+    async def destroy_details(self, revisions: Collection[int]) -> None:
+        """Delete the private parts of these events, whose meaning for answers is none."""
+        if revisions:
+            gone = delete(EventDetail).where(col(EventDetail.revision).in_(revisions))
+            await self.session.execute(gone)
+
+    async def destroy_subject(self, subject: str) -> int:
+        """Delete an artist's key and every private part, and return how many parts there were.
+
+        What this transaction has recorded of them is among it.
+        """
+        self._keys.pop(subject, None)
+        waiting = self._rows.details
+        self._rows.details = [row for row in waiting if row["subject"] != subject]
+        gone = await self.session.execute(
+            delete(EventDetail)
+            .where(col(EventDetail.subject) == subject)
+            .returning(col(EventDetail.revision))
+        )
+        await self.session.execute(delete(Subject).where(col(Subject.subject) == subject))
+        return len(gone.all()) + len(waiting) - len(self._rows.details)
 
     async def flush(self) -> None:
         """Write the events and the new head; the committer calls it once, before it commits."""

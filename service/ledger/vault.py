@@ -24,6 +24,7 @@ RandomBytes = Callable[[int], bytes]
 _KEY_SIZE = 32
 _SUBJECT_SIZE = 16
 _GCM_NONCE_SIZE = 12
+_COMMIT = b"commit"
 _KNOWN = b"fermata key check".ljust(_KEY_SIZE, b"\0")
 
 
@@ -88,6 +89,13 @@ class Vault:
             raise CommitmentBroken(message)
         return details
 
+    def commitment_key(self, wrapped_key: bytes, nonce: bytes) -> bytes:
+        """Return the key of one event's commitment: HMAC-SHA256 under it over the details.
+
+        Whoever has it can hold those details against the leaf, and learns nothing of other events.
+        """
+        return _derive(self._unwrap(wrapped_key), _COMMIT, nonce)
+
     def _unwrap(self, wrapped_key: bytes) -> bytes:
         try:
             return aes_key_unwrap(self._kek, wrapped_key)
@@ -102,7 +110,7 @@ def _derive(key: bytes, purpose: bytes, nonce: bytes) -> bytes:
 
 
 def _commit(key: bytes, nonce: bytes, details: bytes) -> str:
-    return hmac.digest(_derive(key, b"commit", nonce), details, "sha256").hex()
+    return hmac.digest(_derive(key, _COMMIT, nonce), details, "sha256").hex()
 
 
 def _bound_to(revision: int, commitment: str) -> bytes:

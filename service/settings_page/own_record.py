@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlmodel import col
 
-from service.consents.delegates import delegate_json
+from service.consents.delegates import delegate_json, names_of_delegates
 from service.consents.records import record_json
 from service.db.among import among
 from service.db.engine import ReadSession
@@ -29,6 +29,7 @@ FORMAT: str = "fermata-own-record/1"
 async def record_of(session: ReadSession, artist: Artist) -> Json:
     """Return what this artist was told, has said and has allowed, oldest first, with the words."""
     notices = await _notices(session, artist)
+    delegates = await names_of_delegates(session, artist.subject)
     return {
         "format": FORMAT,
         "artist": artist.artist_id,
@@ -42,7 +43,8 @@ async def record_of(session: ReadSession, artist: Artist) -> Json:
         "not_reached": [_bounced(row) for row in await _all(session, Bounce, artist)],
         "sent": [_sent(row) for row in await _sends(session, artist)],
         "said": [
-            record_json(row, artist.artist_id or "") for row in await _all(session, Consent, artist)
+            record_json(row, artist.artist_id or "", delegates)
+            for row in await _all(session, Consent, artist)
         ],
         "delegates": [
             delegate_json(row, artist.artist_id or "")

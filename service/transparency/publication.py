@@ -78,6 +78,11 @@ class Publication:
         """Close every connection."""
         self._source.terminate()
 
+    @property
+    def origin(self) -> str:
+        """The log's name."""
+        return self._origin
+
     async def note(self, size: int | None = None) -> str | None:
         """Return the newest checkpoint, or that of a size, with all its signatures, or None."""
         found: str | None = await self._source.fetchval(_WHOLE_NOTE, self._origin, size)

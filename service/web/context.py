@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from service.auth.login import Login
+from service.auth.scopes import Scope as Permission
 from service.clock import Clock
 from service.consents.authority import Actor
 from service.db.engine import Database
@@ -16,15 +17,23 @@ from service.decisions.check import Checker
 from service.decisions.follower import Follower
 from service.decisions.index import Index
 from service.domain.consent import Answer
+from service.exports.opened import Exports
 from service.ledger.append import Appender
 from service.ledger.head import HeadReader
+from service.ledger.vault import RandomBytes
 from service.notices.channels.opt_out_link import OptOutLinks
+from service.replay.sheets import Sheets
+from service.rights.receipts import Receipts
+from service.sealing.find import SealedLog
 from service.settings import Settings
+from service.transparency.publication import Publication
+from service.transparency.signer import Signer
 from service.web.csrf import Form, is_surely_ours, require_csrf_token, require_same_origin
 from service.web.sealed import Seal
 from service.web.session import Session, Sessions
 from service.web.templates import Pages
 
+AUDIT: Final = "/audit"
 SETTINGS: Final = "/settings"
 SIGN_IN: Final = "/settings/sign-in"
 
@@ -49,6 +58,13 @@ class WebServices:
     sessions: Sessions
     opt_out_links: OptOutLinks
     templates: Pages
+    publication: Publication
+    signer: Signer
+    exports: Exports
+    random_bytes: RandomBytes
+    receipts: Receipts
+    sheets: Sheets
+    sealed: SealedLog
 
 
 def web_of(request: Request) -> WebServices:
@@ -61,6 +77,15 @@ class NotSignedIn(Exception):  # noqa: N818 -- says what is the matter
     """Nobody is signed in. Pages let it pass; the app answers by `send_to_sign_in`."""
 
 
+class NotAuditor(Exception):  # noqa: N818 -- says what is the matter
+    """Somebody is signed in who was not given the scope `fermata:audit` then."""
+
+    def __init__(self, session: Session) -> None:
+        """Say who it is."""
+        super().__init__("not an auditor")
+        self.session = session
+
+
 def session_of(request: Request) -> Session | None:
     """Return who is signed in, or None. A session in use goes on: see `Sessions`."""
     return web_of(request).sessions.of(request)
@@ -71,6 +96,18 @@ def signed_in(request: Request) -> Session:
     session = session_of(request)
     if session is None:
         raise NotSignedIn
+    return session
+
+
+def auditor(request: Request) -> Session:
+    """Return which of the compliance staff is signed in. Raises NotSignedIn, NotAuditor."""
+    return require_auditor(signed_in(request))
+
+
+def require_auditor(session: Session) -> Session:
+    """Return the session, if its person may look at everything. Raises NotAuditor."""
+    if Permission.AUDIT not in session.may:
+        raise NotAuditor(session)
     return session
 
 

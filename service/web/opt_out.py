@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from service.consents.authority import Actor
+from service.consents.delegates import names_of_delegates
 from service.consents.records import Shown, Statement, record_consent, record_json
 from service.db.tables import Artist
 from service.domain.consent import Answer, Scope
@@ -153,7 +154,8 @@ def _no_once(subject: str, artist_id: str, shown: Shown) -> Write:
         records = await records_about(transaction.session, subject, shown.use)
         at = standing_no(records, shown.use)
         if at is not None:
-            return record_json(records[at], artist_id)
+            delegates = await names_of_delegates(transaction.session, subject)
+            return record_json(records[at], artist_id, delegates)
         record = record_consent(artist_id, statement, Actor(artist_id, is_platform=False))
         return await record(transaction)
 

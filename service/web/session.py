@@ -14,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.auth.scopes import Scope as Permission
+from service.auth.scopes import known_scopes
 from service.clock import Clock
 from service.domain.instant import SECOND, Instant
 from service.web.sealed import Seal, seconds_until
@@ -39,7 +41,8 @@ class Session:
     """One sign-in of one person.
 
     `subject` is the issuer's name for them, as in their access tokens. `csrf_token` goes into every
-    form. `id_token` is for signing out at the issuer, where it was short enough to be kept.
+    form. `id_token` is for signing out at the issuer, where it was short enough to be kept. `may`
+    is what the issuer vouched for when they signed in, beyond who they are.
     """
 
     subject: str
@@ -47,6 +50,7 @@ class Session:
     signed_in_at: Instant
     seen_at: Instant
     id_token: str | None = None
+    may: frozenset[Permission] = frozenset()
 
     @property
     def expires_at(self) -> Instant:
@@ -70,10 +74,12 @@ class Sessions:
         self._clock = clock
         self._random = random
 
-    def start(self, subject: str, id_token: str | None) -> Session:
+    def start(
+        self, subject: str, id_token: str | None, may: frozenset[Permission] = frozenset()
+    ) -> Session:
         """Return a new session, which has nothing in common with any before it."""
         now = self._clock.now()
-        return Session(subject, self._random(32), now, now, id_token)
+        return Session(subject, self._random(32), now, now, id_token, may)
 
     def of(self, request: Request) -> Session | None:
         """Return whose request it is, or None. Being used prolongs a session, by `KeepSessions`."""
@@ -108,6 +114,7 @@ class Sessions:
             "since": session.signed_in_at,
             "seen": session.seen_at,
             "hint": session.id_token,
+            "may": sorted(session.may),
         }
         return self._seal.close(value, session.expires_at)
 
@@ -136,4 +143,5 @@ class KeepSessions:
 def _session(value: Mapping[str, Any] | None) -> Session | None:
     if value is None:
         return None
-    return Session(value["sub"], value["csrf"], value["since"], value["seen"], value["hint"])
+    may = known_scopes(value.get("may", ()))  # cookies of the release before this one have none
+    return Session(value["sub"], value["csrf"], value["since"], value["seen"], value["hint"], may)

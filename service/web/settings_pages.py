@@ -114,7 +114,7 @@ async def sheet(request: Request) -> Response:
 async def track(request: Request) -> Response:
     """Answer one track's settings."""
     session, artist_id = signed_in(request), _artist(request)
-    content = _id(request, "content")
+    content = id_in_path(request, "content")
     desk, actor, language = desk_of(request), actor_of(session), language_for(request)
     opened = await open_sheet(desk, artist_id, actor)
     found = await open_track(desk, artist_id, actor, content)
@@ -262,10 +262,10 @@ def _answer(request: Request, page: PageContext, frame: Frame) -> Response:
 
 
 def _artist(request: Request) -> str:
-    return _id(request, "artist")
+    return id_in_path(request, "artist")
 
 
-def _id(request: Request, name: str) -> str:
+def id_in_path(request: Request, name: str) -> str:
     """Return an id in the path, which may hold a slash. Raises HTTPException 404 for none."""
     found = unquote(request.path_params[name])
     if "\0" in found:  # which no column of text can hold

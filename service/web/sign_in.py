@@ -19,9 +19,10 @@ from service.auth.login import (
     LoginFailed,
     LoginTrouble,
 )
+from service.auth.scopes import Scope as Permission
 from service.auth.trusted_issuer import is_loopback
 from service.domain.instant import SECOND
-from service.web.context import SETTINGS, SIGN_IN, NotSignedIn, posted, web_of
+from service.web.context import AUDIT, SETTINGS, SIGN_IN, NotSignedIn, posted, web_of
 from service.web.framing import framed
 from service.web.sealed import seconds_until
 from service.web.session import COOKIE_ATTRIBUTES
@@ -33,7 +34,7 @@ COOKIE: Final = "__Host-fermata-signing-in"
 _ATTEMPT_LIFETIME: Final = 900 * SECOND  # a provider may ask for more than a password
 _LONGEST_WAY_BACK: Final = 2_000
 _WAY_BACK: Final = re.compile(
-    r"/settings(?:/[\w.~!$&'()*+,;=:@%-]*)*(?:\?[\w.~!$&'()*+,;=:@%/?-]*)?", re.ASCII
+    r"/(?:settings|audit)(?:/[\w.~!$&'()*+,;=:@%-]*)*(?:\?[\w.~!$&'()*+,;=:@%/?-]*)?", re.ASCII
 )
 _NO_WAY_BACK: Final = frozenset({SIGN_IN, SIGN_OUT, CALLBACK_PATH, SIGNED_OUT_PATH})
 _STATUS: Final = {
@@ -72,12 +73,21 @@ class SignedOut:
 
 
 def way_back(to: str | None) -> str:
-    """Return where to lead after sign-in: a path of ours under /settings, or just /settings."""
+    """Return where to lead after sign-in: a path under /settings or /audit, else /settings."""
     if to is None or len(to) > _LONGEST_WAY_BACK or not _WAY_BACK.fullmatch(to):
         return SETTINGS
     path = urlsplit(to).path
     climbs = any(unquote(unquote(part)) in {".", ".."} for part in path.split("/"))
     return SETTINGS if climbs or path in _NO_WAY_BACK else to
+
+
+def asked_for(to: str) -> frozenset[Permission]:
+    """Return the scopes that somebody who is led there needs: none but for the console.
+
+    Asked of nobody else: a provider may refuse whom it would not give them to.
+    """
+    is_console = to.startswith(AUDIT) and to[len(AUDIT) :][:1] in {"", "/", "?"}
+    return frozenset({Permission.AUDIT}) if is_console else frozenset()
 
 
 async def sign_in(request: Request) -> Response:
@@ -90,11 +100,12 @@ async def sign_in(request: Request) -> Response:
         here = f"{request.url.path}?{request.url.query}"
         return RedirectResponse(login.client.address(here), HTTPStatus.SEE_OTHER)
     try:
-        address, attempt = await login.begin()
+        to = way_back(request.query_params.get("to"))
+        address, attempt = await login.begin(asked_for(to))
     except LoginFailed as failed:
         return await _failed(request, failed)
     response = RedirectResponse(address, HTTPStatus.SEE_OTHER)
-    _keep_attempt(request, response, attempt)
+    _keep_attempt(request, response, attempt, to)
     return response
 
 
@@ -110,7 +121,8 @@ async def callback(request: Request) -> Response:
         response = await _failed(request, failed)
     else:
         response = RedirectResponse(to, HTTPStatus.SEE_OTHER)
-        web.sessions.remember(response, web.sessions.start(logged_in.subject, logged_in.id_token))
+        session = web.sessions.start(logged_in.subject, logged_in.id_token, logged_in.scopes)
+        web.sessions.remember(response, session)
     response.delete_cookie(COOKIE, **COOKIE_ATTRIBUTES)
     response.headers["Referrer-Policy"] = "no-referrer"  # the address has a code in it
     return response
@@ -163,14 +175,14 @@ def _elsewhere_on_this_machine(request: Request, login: Login) -> bool:
     return at_home and public.scheme == "http" and public.netloc != here.netloc
 
 
-def _keep_attempt(request: Request, response: Response, attempt: Attempt) -> None:
+def _keep_attempt(request: Request, response: Response, attempt: Attempt, to: str) -> None:
     now = web_of(request).clock.now()
     expires_at = now + _ATTEMPT_LIFETIME
     value = {
         "state": attempt.state,
         "nonce": attempt.nonce,
         "verifier": attempt.code_verifier,
-        "to": way_back(request.query_params.get("to")),
+        "to": to,
     }
     response.set_cookie(
         COOKIE,
@@ -186,7 +198,7 @@ def _kept_attempt(request: Request) -> tuple[Attempt, str]:
     if value is None:  # L1
         raise LoginFailed(LoginTrouble.NOT_BEGUN, "the browser brings no sealed attempt along")
     state, nonce, verifier, to = (str(value[name]) for name in ("state", "nonce", "verifier", "to"))
-    return Attempt(state, nonce, verifier), to
+    return Attempt(state, nonce, verifier, asked_for(to)), to
 
 
 ROUTES: Final = (

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, ExceptionHandler, Receive, Scope, Send
 
+from service.audit.bounded import TooMuch
 from service.auth.problems import IssuerUnreachable
 from service.decisions.follower import NotThereYet
 from service.decisions.log import LogUnavailable
@@ -26,16 +27,29 @@ from service.ledger.append import AppenderDown, OutcomeUnknown
 from service.ledger.events import LedgerBroken
 from service.ledger.head import HeadUnknown
 from service.ledger.ledger_clock import ClocksDisagree
+from service.sealing.period import SealedUnreadable
+from service.storage.objects import StoreUnavailable
+from service.transparency.signer import NotSignedYet
 from service.web import (
+    audit_consents,
+    audit_decisions,
+    audit_exports,
+    audit_notices,
+    audit_overview,
+    audit_search,
+    audit_subjects,
+    decision_sheet,
     opt_out,
     public_policies,
     roster_pages,
+    settings_files,
     settings_pages,
     sign_in,
     static_files,
 )
+from service.web.audit_trouble import is_of_console, not_allowed, trouble
 from service.web.chosen_language import RememberLanguage
-from service.web.context import NotSignedIn, send_to_sign_in, web_of
+from service.web.context import NotAuditor, NotSignedIn, send_to_sign_in, web_of
 from service.web.csrf import BadForm, ForeignForm
 from service.web.framing import bare_frame
 from service.web.session import KeepSessions
@@ -46,11 +60,20 @@ _MODULES: Final = (
     opt_out,
     public_policies,
     settings_pages,
+    settings_files,
     roster_pages,
+    audit_overview,
+    audit_consents,
+    audit_notices,
+    audit_decisions,
+    audit_exports,
+    audit_subjects,
+    decision_sheet,
+    audit_search,
     static_files,
 )
 _OPENS: Final = frozenset({"GET", "HEAD"})
-_PREFIXES: Final = ("settings", "opt-out", "policies", "static")
+_PREFIXES: Final = ("settings", "opt-out", "policies", "audit", "static")
 _log = logging.getLogger(__name__)
 
 
@@ -109,6 +132,8 @@ _FIRST_PARTS: Final = [[prefix] for prefix in _PREFIXES]
 
 
 def _page(request: Request, status: HTTPStatus, kind: str, *reasons: str) -> Response:
+    if is_of_console(request):
+        return trouble(request, status, kind)
     return web_of(request).templates.response(
         Trouble(kind, reasons), language_for(request), bare_frame(request), status
     )
@@ -120,6 +145,16 @@ async def _not_signed_in(request: Request, _: Exception) -> Response:
     # No redirect: `form-action 'self'` has browsers follow none of a form's to the provider, so
     # that a no given after the session ended would come to nothing, and nobody would say so.
     return _page(request, HTTPStatus.FORBIDDEN, "signed_out")
+
+
+async def _not_auditor(request: Request, error: Exception) -> Response:
+    if not isinstance(error, NotAuditor):
+        raise error
+    return not_allowed(request, error.session.subject)
+
+
+async def _too_much(request: Request, _: Exception) -> Response:
+    return _page(request, HTTPStatus.SERVICE_UNAVAILABLE, "too_much")
 
 
 async def _foreign_form(request: Request, _: Exception) -> Response:
@@ -193,11 +228,16 @@ _CANNOT: Final = (
     IssuerUnreachable,
     LedgerBroken,
     LogUnavailable,
+    SealedUnreadable,
+    StoreUnavailable,
+    NotSignedYet,
     NotThereYet,
     TimeoutError,
 )
 _HANDLERS: Final[Mapping[type[Exception], ExceptionHandler]] = {
     NotSignedIn: _not_signed_in,
+    NotAuditor: _not_auditor,
+    TooMuch: _too_much,
     ForeignForm: _foreign_form,
     BadForm: _bad_form,
     Refused: _refused,

@@ -70,6 +70,9 @@ def schema_of(document: dict[str, Any], described: dict[str, Any]) -> dict[str, 
 def conforms(document: dict[str, Any], operation: Operation, response: httpx2.Response) -> None:
     """Hold a response against what the document promises for its status."""
     promised = operation.described["responses"][str(response.status_code)]
+    if "content" not in promised:
+        assert response.content == b""
+        return
     media_type = response.headers["content-type"].partition(";")[0]
     schema = schema_of(document, promised["content"][media_type])
     value = response.json() if "json" in media_type else response.text

@@ -192,6 +192,8 @@ async def open_door(
             "max_body_bytes": MAX_BODY_BYTES,
             "send_notices": False,
             "checkpoint_interval_ms": 20,  # nobody here waits a second for the tree
+            "exports": "memory:///",
+            "build_exports": False,
             **changes,
         }
     )

@@ -71,6 +71,7 @@ async def test_the_evidence_of_a_statement_is_kept(begun: Story) -> None:
             "names": {MUSIC: 1, VOICE: 1},
             "shown": [shown],
         },
+        "receipt": f"{CONSENTS}/{said['revision']}/receipt",
     }
     listed = await begun.door.done("GET", CONSENTS, by=ANA)
     assert listed == {"consents": [said], "next_before": None}

@@ -3,13 +3,12 @@
 import re
 from typing import Final
 
-import pyarrow as pa
 import pytest
 
-from service.db.tables import metadata
 from tests.api.door import Door, connected
 from tests.api.people import PIPELINE, PLATFORM, Caller, person
 from tests.api.story import MUSIC, RECOMMENDATION, VOICE, Story
+from tests.api.whole_database import fields_with
 
 ARTIST: Final = "an-unmistakable-artist"
 OTHER: Final = "another-unmistakable-artist"
@@ -23,27 +22,6 @@ WHERE_IDS_ARE: Final = {
     "idempotency_keys.answer",
 }
 """All of these are found by the artist's reference, and emptied with them."""
-
-
-async def fields_with(door: Door, mark: str) -> set[str]:
-    """Return every field of the database that holds these letters, in whatever wrapping."""
-    found = set()
-    async with connected(door.database_url) as database:
-        for table in metadata.sorted_tables:
-            for row in await database.fetch(f"SELECT * FROM {table.fullname}"):
-                for name, value in row.items():
-                    if mark in unwrapped(value):
-                        found.add(f"{table.fullname}.{name}")
-    return found
-
-
-def unwrapped(value: object) -> str:
-    """Return a value as text, decompressed where it was compressed."""
-    if not isinstance(value, bytes):
-        return str(value)
-    if value.startswith(b"\x28\xb5\x2f\xfd"):
-        return bytes(pa.CompressedInputStream(pa.py_buffer(value), "zstd").read()).decode("latin-1")
-    return value.decode("latin-1")
 
 
 async def live(story: Story) -> None:
@@ -85,7 +63,7 @@ async def told(door: Door, by: Caller, answer: str, key: str) -> None:
 async def test_artists_ids_are_only_where_they_can_be_erased(story: Story) -> None:
     """Neither the ledger nor a decision nor any other row that is kept for ever names anybody."""
     await live(story)
-    assert await fields_with(story.door, MARK) == WHERE_IDS_ARE
+    assert await fields_with(story.door.database_url, MARK) == WHERE_IDS_ARE
 
 
 async def test_what_is_kept_for_ever_was_searched(story: Story) -> None:
@@ -93,7 +71,7 @@ async def test_what_is_kept_for_ever_was_searched(story: Story) -> None:
     await live(story)
     async with connected(story.door.database_url) as database:
         subject = await database.fetchval("SELECT subject FROM artists WHERE artist_id=$1", ARTIST)
-    found = await fields_with(story.door, subject)
+    found = await fields_with(story.door.database_url, subject)
     assert {"ledger.leaf", "ledger_batches.body", "decisions.outcomes"} <= found
 
 

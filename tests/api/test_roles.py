@@ -84,6 +84,16 @@ POST   /v1/artists/{artist}/consents/preview
                                            who    no   no    ok     none  ok    none ok     no      no     no     no    ok
 POST   /v1/artists/{artist}/consents/{revision}/undo
                                            who    no   no    ok     none  ok    none ok     no      no     no     no    ok
+GET    /v1/artists/{artist}/consents/{revision}/receipt
+                                           who    no   no    ok     none  ok    none ok     no      no     no     ok    ok
+GET    /v1/artists/{artist}/record         who    no   no    ok     none  none  none ok     no      no     no     ok    ok
+POST   /v1/artists/{artist}/erasure        who    no   no    no     no    no    no   no     no      no     no     ok    ok
+GET    /v1/artists/{artist}/holds          who    no   no    no     no    no    no   no     no      no     no     ok    ok
+POST   /v1/artists/{artist}/holds          who    no   no    no     no    no    no   no     no      no     no     ok    ok
+DELETE /v1/artists/{artist}/holds/{hold}
+                                           who    no   no    no     no    no    no   no     no      no     no     ok    ok
+GET    /v1/retention                       who    no   no    no     no    no    no   no     no      no     no     ok    ok
+PUT    /v1/retention                       who    no   no    no     no    no    no   no     no      no     no     ok    ok
 GET    /v1/roster                          who    no   no    ok     ok    ok    none no     no      no     no     no    ok
 POST   /v1/roster/consents/preview         who    no   no    ok     none  ok    none ok     no      no     no     no    ok
 POST   /v1/roster/consents                 who    no   no    ok     none  ok    none ok     no      no     no     no    ok
@@ -105,6 +115,13 @@ POST   /v1/checks                          who    no   ok    no     no    no    
 GET    /v1/changes                         who    no   ok    no     no    no    no   no     no      no     no     no    ok
 GET    /v1/decisions                       who    no   no    no     no    no    no   no     no      no     no     ok    ok
 GET    /v1/decisions/{decision}            who    no   no    no     no    no    no   no     no      no     no     ok    ok
+GET    /v1/decisions/{decision}/explanation
+                                           who    no   no    no     no    no    no   no     no      no     no     ok    ok
+POST   /v1/exports                         who    no   no    no     no    no    no   no     no      no     no     ok    ok
+GET    /v1/exports                         who    no   no    no     no    no    no   no     no      no     no     ok    ok
+GET    /v1/exports/{export}                who    no   no    no     no    no    no   no     no      no     no     ok    ok
+GET    /v1/exports/{export}/files/{file}   who    no   no    no     no    no    no   no     no      no     no     ok    ok
+DELETE /v1/exports/{export}                who    no   no    no     no    no    no   no     no      no     no     ok    ok
 GET    /log/checkpoint                     ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
 GET    /log/tile/{level}/{number:path}     ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
 GET    /log/tile/entries/{number:path}     ok     ok   ok    ok     ok    ok    ok   ok     ok      ok     ok     ok    ok
@@ -137,7 +154,8 @@ class Row:
     @property
     def query(self) -> str:
         """What has to be asked along with it."""
-        return "?first=0" if self.path == "/log/consistency" else ""
+        asked = {"/log/consistency": "?first=0", "/v1/artists/{artist}/erasure": "?dry_run=true"}
+        return asked.get(self.path, "")
 
 
 def read_table() -> Iterator[Row]:
@@ -178,6 +196,9 @@ BODIES: Final[Mapping[str, tuple[Any, int]]] = {
         200,
     ),
     "POST /v1/artists/{artist}/consents/{revision}/undo": ({"channel": "settings_page"}, 409),
+    "POST /v1/artists/{artist}/holds": ({"reason": "a case"}, 201),
+    "DELETE /v1/artists/{artist}/holds/{hold}": (None, 404),
+    "PUT /v1/retention": ({"rules": [{"what": "decisions", "keep": "P7Y"}]}, 200),
     "POST /v1/roster/consents/preview": (FOR_MANY, 200),
     "POST /v1/roster/consents": (FOR_MANY, 201),
     "POST /v1/content": ({"content": [{"content": "song", "rightsholders": ["ana"]}]}, 200),
@@ -191,6 +212,11 @@ BODIES: Final[Mapping[str, tuple[Any, int]]] = {
     "POST /v1/webhook-endpoint/rotation": ({"force": True}, 404),
     "POST /v1/checks": ({"use": RECOMMENDATION, "content": ["song"]}, 200),
     "GET /v1/decisions/{decision}": (None, 404),
+    "GET /v1/decisions/{decision}/explanation": (None, 404),
+    "POST /v1/exports": ({"datasets": ["consents"]}, 202),
+    "GET /v1/exports/{export}": (None, 404),
+    "GET /v1/exports/{export}/files/{file}": (None, 404),
+    "DELETE /v1/exports/{export}": (None, 404),
     "POST /access/v1/evaluation": (ACCESS, 200),
     "POST /access/v1/evaluations": (ACCESS | {"evaluations": [{}]}, 200),
     "POST /access/v1/search/subject": (ACCESS, 200),
@@ -212,9 +238,12 @@ def url_of(path: str) -> str:
         content="song",
         notice=f"{RECOMMENDATION}:1",
         revision=REPLACED,
+        hold=REPLACED,
         level=0,
         number="000.p/1",
         decision="dec_" + 32 * "7",
+        export="exp_" + 32 * "7",
+        file="manifest.json",
     )
 
 

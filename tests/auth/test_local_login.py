@@ -226,3 +226,30 @@ async def test_codes_that_nobody_redeems_are_forgotten() -> None:
     for number in range(1_001):
         codes.put(str(number), "known")
     assert (codes.take("0"), codes.take("1"), codes.take("1000")) == (None, "known", "known")
+
+
+@pytest.mark.parametrize(
+    ("asked", "without", "scopes"),
+    [
+        ("openid", "", {Scope.CONSENTS}),
+        ("openid fermata:audit", "", {Scope.CONSENTS, Scope.AUDIT}),
+        ("openid fermata:audit", "fermata:audit", {Scope.CONSENTS}),
+        ("openid fermata:manage fermata:check", "", {Scope.CONSENTS}),
+    ],
+)
+async def test_people_are_given_the_role_that_is_asked_for_unless_it_is_ticked_off(
+    local: LocalIssuer,
+    http: httpx2.AsyncClient,
+    clock: StoppedClock,
+    asked: str,
+    without: str,
+    scopes: set[Scope],
+) -> None:
+    """Compliance staff are people; whoever acts as a machine is none."""
+    answer = await redeemed(http, await code(http, scope=asked, without=without))
+    principal = await TokenVerifier(local.trusted, http, clock).verify(
+        answer.json()["access_token"]
+    )
+    assert principal.scopes == scopes
+    page = await http.get(AUTHORIZE, params=ASKED | {"scope": asked})
+    assert ("Without fermata:audit" in page.text) == ("fermata:audit" in asked)

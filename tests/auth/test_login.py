@@ -12,8 +12,9 @@ import httpx2
 import pytest
 
 from service.auth.login import Attempt, Login, LoginClient, LoginFailed, LoginTrouble
-from service.auth.provider import ProviderKeys
+from service.auth.scopes import Scope
 from service.auth.trusted_issuer import TrustedIssuer
+from service.auth.verifier import TokenVerifier
 from tests.auth.issuers import (
     AUDIENCE,
     ISSUER,
@@ -39,6 +40,7 @@ class Provider:
     changes: dict[str, object] = field(default_factory=dict)
     header: dict[str, object] = field(default_factory=dict)
     token_answer: httpx2.Response | None = None
+    access_token: str = "opaque"
     asked: list[httpx2.Request] = field(default_factory=list)
     nonce: str = ""
 
@@ -56,7 +58,12 @@ class Provider:
             return await self.issuer.handle(request)
         self.asked.append(request)
         return self.token_answer or httpx2.Response(
-            200, json={"access_token": "opaque", "token_type": "Bearer", "id_token": self.id_token}
+            200,
+            json={
+                "access_token": self.access_token,
+                "token_type": "Bearer",
+                "id_token": self.id_token,
+            },
         )
 
     @property
@@ -70,12 +77,13 @@ class Provider:
         """A login at this provider."""
         trusted = TrustedIssuer(issuer=ISSUER, audience=AUDIENCE)
         http = httpx2.AsyncClient(transport=httpx2.MockTransport(self.handle))
-        keys = ProviderKeys(trusted, http, self.clock)
-        return Login(trusted, LoginClient(client_id, PUBLIC, secret), keys, http, self.clock)
+        tokens = TokenVerifier(trusted, http, self.clock)
+        client = LoginClient(client_id, PUBLIC, secret)
+        return Login(trusted, client, tokens.provider, http, self.clock, tokens=tokens)
 
-    async def begin(self, login: Login) -> Attempt:
+    async def begin(self, login: Login, *scopes: Scope) -> Attempt:
         """Begin a login, and remember its nonce as a provider does."""
-        address, attempt = await login.begin()
+        address, attempt = await login.begin(scopes)
         self.nonce = parse_qs(urlsplit(address).query)["nonce"][0]
         return attempt
 
@@ -435,3 +443,51 @@ def test_pages_are_reached_by_https(url: str) -> None:
 def test_a_secret_is_never_shown() -> None:
     """Not in a log, not in a trace."""
     assert "hidden" not in repr(LoginClient("pages", PUBLIC, "hidden"))
+
+
+async def given(provider: Provider, *asked: Scope) -> frozenset[Scope]:
+    """Log in asking for scopes; return those that were given."""
+    login = provider.login()
+    attempt = await provider.begin(login, *asked)
+    return (await login.finish(attempt, f"code=c-1&state={attempt.state}")).scopes
+
+
+async def test_scopes_are_asked_for_and_those_of_the_access_token_are_given(
+    provider: Provider,
+) -> None:
+    """L8: as the API would take them; never one that this sign-in did not ask for."""
+    address, _ = await provider.login().begin([Scope.AUDIT, Scope.CHECK])
+    assert parse_qs(urlsplit(address).query)["scope"] == ["openid fermata:audit fermata:check"]
+    scope = "openid fermata:audit fermata:policy"
+    provider.access_token = provider.issuer.token({"scope": scope})
+    assert await given(provider, Scope.AUDIT, Scope.CHECK) == {Scope.AUDIT}
+    assert await given(provider) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sub": "ben"},
+        {"aud": "pages"},
+        {"scope": "openid"},
+        {"scope": "fermata:auditor"},
+        {"exp": NOW_S},
+        {"iss": "https://evil.example/"},
+    ],
+    ids=str,
+)
+async def test_an_access_token_that_proves_nothing_gives_nothing(
+    provider: Provider, changes: dict[str, object]
+) -> None:
+    """L8: another person's, another audience's, expired: the person is signed in without it."""
+    provider.access_token = provider.issuer.token({"scope": "fermata:audit"} | changes)
+    assert await given(provider, Scope.AUDIT) == frozenset()
+
+
+async def test_an_access_token_that_is_no_jwt_gives_nothing(
+    provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """L8: and the operator is told why."""
+    assert await given(provider, Scope.AUDIT) == frozenset()
+    assert "is not given fermata:audit" in caplog.text
+    assert "opaque" not in caplog.text

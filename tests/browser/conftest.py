@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright, expect
 
+from tests.audit.history import History, history_in
 from tests.browser.gallery import Gallery, opened
 from tests.browser.sounds import Sounds, example_sounds
 from tests.conftest import migrated_database
@@ -50,13 +51,19 @@ def sounds(database_url: str) -> Iterator[Sounds]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def history(postgres_url: str) -> History:
+    """Two months of a platform's life; before any loop runs, for it has one of its own."""
+    return history_in(postgres_url)
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def gallery(postgres_url: str) -> AsyncIterator[Gallery]:
+async def gallery(postgres_url: str, history: History) -> AsyncIterator[Gallery]:
     """Everything that there is to see; only to be looked at."""
     async with (
         migrated_database(postgres_url) as quiet,
         migrated_database(postgres_url) as busy,
         migrated_database(postgres_url) as closed,
     ):
-        with opened(quiet, busy, closed) as running:
+        with opened(quiet, busy, closed, history) as running:
             yield running

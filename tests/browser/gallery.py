@@ -7,9 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from unittest import mock
+from urllib.parse import quote
 
 from playwright.async_api import Page
 
+from service.audit.period import Period
 from service.clock import SystemClock
 from service.domain.instant import format_instant
 from service.web import templates
@@ -17,6 +19,8 @@ from service.web.i18n import Language
 from service.web.outcome import address_of
 from service.web.session import Session
 from service.web.templates import Frame, PageContext, Pages
+from tests.api.door import KEY
+from tests.audit.history import ODD, TRACK, History
 from tests.browser.signing_in import follow, sign_in, visit
 from tests.browser.sounds import (
     FINGERPRINTS,
@@ -30,31 +34,38 @@ from tests.browser.sounds import (
 )
 from tests.serving import RunningService, running_service
 
+_ODD, _TRACK = quote(ODD, safe=""), quote(TRACK, safe="")
 SECOND_PARTNER: Final = "partner:deep-crate"
 _SOON: Final = timedelta(days=90) // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """Two platforms and a service that nobody can sign in to. Looking at them changes nothing.
+    """Some platforms and a service that nobody can sign in to. Looking at them changes nothing.
 
-    On the `quiet` one nothing has ever happened; on the `busy` one there is some of everything.
+    On the `quiet` one nothing has ever happened; on the `busy` one there is some of everything, and
+    on the `audited` one there are two months of history.
     """
 
     quiet: Sounds
     busy: Sounds
     closed: RunningService
+    audited: RunningService
     rendered: list[str] = field(default_factory=list)
     """The templates of the pages that were served, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One page in one state: the name of its pictures, its template, and the way to it."""
+    """One page in one state: the name of its pictures, its template, and the way to it.
+
+    What is alike `in_brief` is looked at on a phone by day and at a desk by night alone.
+    """
 
     name: str
     template: str
     go: Callable[[Page, Gallery], Awaitable[None]]
+    in_brief: bool = False
 
 
 def _busy(who: str, path: str = "/settings") -> Callable[[Page, Gallery], Awaitable[None]]:
@@ -81,6 +92,32 @@ def _public(path: str) -> Callable[[Page, Gallery], Awaitable[None]]:
 def _link(artist: str, notice: str, days: int = 365) -> Callable[[Page, Gallery], Awaitable[None]]:
     async def go(page: Page, gallery: Gallery) -> None:
         await page.goto(await gallery.busy.opt_out_link(artist, notice, days=days))
+
+    return go
+
+
+def _audit(path: str, *, may: bool = True) -> Callable[[Page, Gallery], Awaitable[None]]:
+    async def go(page: Page, gallery: Gallery) -> None:
+        to = quote(path if may else "/settings")
+        await page.goto(f"{gallery.audited.url}/settings/sign-in?to={to}")
+        await page.get_by_role("textbox").fill("carla")
+        await follow(page, page.get_by_role("button", name="Sign in", exact=True))
+        if not may:
+            await page.goto(f"{gallery.audited.url}{path}")
+
+    return go
+
+
+def _audit_days(path: str, days: int) -> Callable[[Page, Gallery], Awaitable[None]]:
+    """Look at so few days that a page is soon looked at."""
+    period = Period.ending(SystemClock().now(), days)
+    return _audit(f"{path}?from={period.first}&to={period.last}")
+
+
+def _audit_newest(link: str, path: str) -> Callable[[Page, Gallery], Awaitable[None]]:
+    async def go(page: Page, gallery: Gallery) -> None:
+        await _audit(path)(page, gallery)
+        await follow(page, page.locator(f"main a[href^='{link}']").first)
 
     return go
 
@@ -155,6 +192,34 @@ async def _nobody_chosen(page: Page, gallery: Gallery) -> None:
     await follow(page, page.locator("button[value=opt_out]"))
 
 
+def _console(name: str, template: str, go: Callable[[Page, Gallery], Awaitable[None]]) -> Sight:
+    return Sight(f"audit-{name}", f"audit/{template}", go, in_brief=True)
+
+
+_CONSOLE: Final[Sequence[Sight]] = (
+    _console("overview", "overview.html.j2", _audit("/audit")),
+    _console("consents", "consents.html.j2", _audit_days("/audit/consents", 10)),
+    _console("notices", "notices.html.j2", _audit("/audit/notices")),
+    _console("notice", "notice.html.j2", _audit(f"/audit/notices/{RECOMMENDATION}:2")),
+    _console("decisions", "decisions.html.j2", _audit_days("/audit/decisions", 2)),
+    _console(
+        "decision",
+        "decision.html.j2",
+        _audit_newest("/audit/decisions/dec_", f"/audit/content/{_TRACK}"),
+    ),
+    _console(
+        "decision-outcomes",
+        "decision_outcomes.html.j2",
+        _audit_newest("/audit/decisions/dec_", "/audit/decisions?client=batch-trainer"),
+    ),
+    _console("exports", "exports.html.j2", _audit("/audit/exports")),
+    _console("export", "export.html.j2", _audit_newest("/audit/exports/exp_", "/audit")),
+    _console("artist", "artist.html.j2", _audit(f"/audit/artists/{_ODD}")),
+    _console("content", "content.html.j2", _audit(f"/audit/content/{_TRACK}")),
+    _console("found-nothing", "found.html.j2", _audit("/audit/search?q=zzz")),
+    _console("not-allowed", "not_allowed.html.j2", _audit("/audit", may=False)),
+    _console("trouble", "trouble.html.j2", _audit("/audit/nowhere")),
+)
 SIGHTS: Final[Sequence[Sight]] = (
     Sight("policies", "policies.html.j2", _public("/policies")),
     Sight("policies-none", "policies.html.j2", _nothing_published),
@@ -205,20 +270,28 @@ SIGHTS: Final[Sequence[Sight]] = (
     Sight("sign-in-declined", "sign_in_trouble.html.j2", _declined),
     Sight("sign-in-not-begun", "sign_in_trouble.html.j2", _public("/settings/callback?code=1")),
     Sight("signed-out", "signed_out.html.j2", _signed_out),
+    *_CONSOLE,
     Sight("trouble", "trouble.html.j2", _public("/settings/nowhere/at/all")),
     Sight("trouble-refused", "trouble.html.j2", _refused),
 )
 
+TRANSLATED: Final = [sight for sight in SIGHTS if sight not in _CONSOLE]
+"""Those that are there in every language: the console is in English alone."""
+
 
 def templates_on_disk(folder: Path = templates.TEMPLATES) -> set[str]:
     """Return every template that is a page, which those whose names start with `_` are not."""
-    names = {path.name for path in folder.glob("*.j2")}
-    return {name for name in names if not name.startswith("_") and name != "base.html.j2"}
+    pages = [
+        path
+        for path in folder.rglob("*.j2")
+        if not path.name.startswith("_") and path.name != "base.html.j2"
+    ]
+    return {path.relative_to(folder).as_posix() for path in pages}
 
 
 @contextmanager
-def opened(quiet: str, busy: str, closed: str) -> Iterator[Gallery]:
-    """Run all of it over three databases, until the block ends."""
+def opened(quiet: str, busy: str, closed: str, history: History) -> Iterator[Gallery]:
+    """Run all of it over four databases, until the block ends."""
     rendered: list[str] = []
     render = Pages.render
 
@@ -235,11 +308,14 @@ def opened(quiet: str, busy: str, closed: str) -> Iterator[Gallery]:
             issuer="https://login.example",
             platform_settings_url="https://sounds.example/settings",
         ) as closed_one,
+        running_service(
+            history.url, key_encryption_key=KEY, exports=history.exports, build_exports=False
+        ) as audited,
     ):
         quiet_one.register("ada")
         quiet_one.put("bus", "Night Bus", "ada")
         _let_much_happen(busy_one)
-        yield Gallery(quiet_one, busy_one, closed_one, rendered)
+        yield Gallery(quiet_one, busy_one, closed_one, audited, rendered)
 
 
 def _let_much_happen(sounds: Sounds) -> None:

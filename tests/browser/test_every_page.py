@@ -26,6 +26,8 @@ _TO_JUDGE: Final[Sequence[tuple[Screen, Scheme]]] = (
     (DESK, "dark"),
     (PHONE, "dark"),  # colours do not depend on the width
 )
+_EVERY: Final = [(screen, scheme) for screen in (PHONE, DESK) for scheme in SCHEMES]
+_IN_BRIEF: Final[Sequence[tuple[Screen, Scheme]]] = ((PHONE, "light"), (DESK, "dark"))
 _OPEN_ALL = "document.querySelectorAll('main details').forEach((one) => { one.open = true; })"
 _OFF_THE_SIDE = """() => {
   const edge = document.documentElement.clientWidth;
@@ -45,9 +47,9 @@ async def test_a_page_is_there_for_everybody(
         gallery.rendered.clear()
         await sight.go(page, gallery)
         assert gallery.rendered[-1] == sight.template
-        await _take_pictures(page, sight.name)
+        await _take_pictures(page, sight)
         await page.evaluate(_OPEN_ALL)
-        for screen, scheme in _TO_JUDGE:
+        for screen, scheme in _IN_BRIEF if sight.in_brief else _TO_JUDGE:
             await page.set_viewport_size({"width": screen.width, "height": screen.height})
             await page.emulate_media(color_scheme=scheme)
             assert await complaints(page) == []
@@ -69,9 +71,8 @@ async def test_a_page_fits_narrow_screens_and_large_letters(
             assert await page.evaluate(_OFF_THE_SIDE) == [], screen.name
 
 
-async def _take_pictures(page: Page, name: str) -> None:
-    for screen in (PHONE, DESK):
+async def _take_pictures(page: Page, sight: Sight) -> None:
+    for screen, scheme in _IN_BRIEF if sight.in_brief else _EVERY:
         await page.set_viewport_size({"width": screen.width, "height": screen.height})
-        for scheme in SCHEMES:
-            await page.emulate_media(color_scheme=scheme)
-            await keep_picture(page, name, screen, scheme)
+        await page.emulate_media(color_scheme=scheme)
+        await keep_picture(page, sight.name, screen, scheme)

@@ -11,7 +11,7 @@ from babel.messages.pofile import read_po
 from playwright.async_api import Browser, Page, expect
 
 from service.web import i18n
-from tests.browser.gallery import SIGHTS, Gallery
+from tests.browser.gallery import TRANSLATED, Gallery
 from tests.browser.looking import visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -48,7 +48,7 @@ async def test_no_page_has_a_sentence_left_in_english(
 ) -> None:
     """Every page of the gallery; and each says in which language it is."""
     async with visitor(browser, locale=code) as page:
-        for sight in SIGHTS[part::4]:
+        for sight in TRANSLATED[part::4]:
             await page.context.clear_cookies()
             await sight.go(page, gallery)
             await expect(page.locator("html")).to_have_attribute("lang", code)
@@ -60,7 +60,7 @@ async def test_no_page_has_a_sentence_left_in_english(
 async def test_english_dates_are_english(browser: Browser, gallery: Gallery) -> None:
     """As the others are judged, so is it."""
     async with visitor(browser) as page:
-        for sight in SIGHTS:
+        for sight in TRANSLATED:
             if sight.name in {"policies", "policy-planned", "settings-planned"}:
                 await sight.go(page, gallery)
                 assert await page.locator("time").count() > 0

@@ -21,6 +21,7 @@ def help_of(*command: str) -> str:
             ("--batch", "--resume", "--from-start", "--rejects", "--allow-rejects"),
         ),
         (("policy", "apply"), ("--yes", "--dry-run")),
+        (("export",), ("--to", "--dataset", "--pack", "--as-of", "--openings", "--id")),
     ],
     ids=" ".join,
 )

@@ -21,11 +21,13 @@ SELECT format('%s %s.%s', c.relkind, n.nspname, c.relname)
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname IN ('public', 'private') AND c.relname NOT LIKE 'alembic%'
 UNION ALL
-SELECT format('column %s %s %s %s %s', a.attrelid::regclass, a.attnum, a.attname,
+SELECT format('column %s %s %s %s %s', a.attrelid::regclass,
+              row_number() OVER (PARTITION BY a.attrelid ORDER BY a.attnum), a.attname,
               format_type(a.atttypid, a.atttypmod), a.attnotnull)
 FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('public', 'private') AND a.attnum > 0 AND c.relname NOT LIKE 'alembic%'
+WHERE n.nspname IN ('public', 'private') AND a.attnum > 0 AND NOT a.attisdropped
+    AND c.relname NOT LIKE 'alembic%'
 UNION ALL
 SELECT format('constraint %s %s %s', conrelid::regclass, conname, pg_get_constraintdef(o.oid))
 FROM pg_constraint o JOIN pg_namespace n ON n.oid = o.connamespace

@@ -1,10 +1,14 @@
 """Files by name, in a folder of this machine."""
 
+import asyncio
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from service.storage.objects import NotStored, Objects, Stored
+
+BYTES: Final = bytes(range(256)) * 10_000
 
 
 @pytest.fixture
@@ -17,16 +21,17 @@ def objects(tmp_path: Path) -> Objects:
 def file(tmp_path: Path) -> Path:
     """Return a file of more than one chunk."""
     written = tmp_path / "written"
-    written.write_bytes(bytes(range(256)) * 10_000)
+    written.write_bytes(BYTES)
     return written
 
 
 async def test_what_was_put_is_read_back(objects: Objects, file: Path, tmp_path: Path) -> None:
     """Whole, however it is read."""
+    again = tmp_path / "again"
     await objects.put("2026-11/decisions.parquet", file)
-    await objects.fetch("2026-11/decisions.parquet", tmp_path / "again")
-    assert (tmp_path / "again").read_bytes() == file.read_bytes()
-    assert await objects.read("2026-11/decisions.parquet") == file.read_bytes()
+    await objects.fetch("2026-11/decisions.parquet", again)
+    assert await objects.read("2026-11/decisions.parquet") == BYTES
+    assert await asyncio.to_thread(again.read_bytes) == BYTES
     assert await objects.find("2026-11/decisions.parquet") == Stored(
         "2026-11/decisions.parquet", 2_560_000
     )

@@ -37,6 +37,8 @@ class Page(HTMLParser):
         found = dict(attrs)
         if tag == "form":
             self.forms.append({"action": found.get("action"), "fields": {}, "buttons": 0})
+        elif tag == "input" and found.get("type") == "checkbox" and "checked" not in found:
+            pass  # which a browser does not send
         elif tag == "input" and self.forms:
             self.forms[-1]["fields"][found.get("name")] = found.get("value") or ""
         elif tag == "button" and self.forms:

@@ -593,6 +593,24 @@ async def test_everything_said_is_listed_and_can_be_taken_along(named: Story, an
     assert [one["answer"] for one in record.json()["said"]] == ["opt_out", "opt_in"]
 
 
+async def test_each_record_has_a_receipt_and_all_of_it_a_page_to_print(
+    named: Story, ana: Surfer
+) -> None:
+    """Both are downloads; the page is in the reader's language, and for nobody but the artist."""
+    said = await named.say("ana", "opt_out", VOICE)
+    await named.delegate("ana", "label")
+    links = (await opened(ana, "/settings/artists/ana/history")).page.links
+    receipt = await ana.get(f"/settings/artists/ana/receipts/{said['revision']}")
+    assert receipt.request.url.path in links
+    assert receipt.headers["Content-Disposition"].startswith("attachment")
+    assert receipt.json()["record"]["revision"] == said["revision"]
+    page = await ana.get("/settings/artists/ana/record.html?lang=es")
+    assert "/settings/artists/ana/record.html" in links
+    assert "Todo lo que hay sobre usted" in page.text
+    for path in ("ana/receipts/x", "ana/receipts/1", "ben/record.html", "ben/receipts/1"):
+        assert (await ana.get(f"/settings/artists/{path}")).status_code == 404
+
+
 async def test_each_part_of_what_was_said_has_its_name_where_there_are_no_columns(
     named: Story, ana: Surfer
 ) -> None:

@@ -13,14 +13,15 @@ from starlette.requests import Request
 
 from service.app import create_app
 from service.auth.local_issuer import LocalIssuer
+from service.auth.scopes import Scope
 from service.ledger.derived_keys import SESSIONS, derived_key
 from service.running import NotConfigured
 from service.settings import Settings, read_key
-from service.web.context import SETTINGS, send_to_sign_in
+from service.web.context import AUDIT, SETTINGS, send_to_sign_in
 from service.web.sealed import Seal
 from service.web.session import COOKIE, Session
 from service.web.sign_in import COOKIE as ATTEMPT
-from service.web.sign_in import way_back
+from service.web.sign_in import asked_for, way_back
 from tests.api.door import ADDRESS, KEY, Door, open_door
 from tests.web.surfing import Page, Surfer
 
@@ -317,6 +318,9 @@ async def test_a_long_id_token_is_not_kept(door: Door) -> None:
         "/settings?to=\x00",
         "javascript:alert(1)",
         "/policies",
+        "/auditors",
+        "/audit/../v1/exports",
+        "/audit@evil.example",
         "settings",
         " /settings",
         "/settings/sign-in",
@@ -328,7 +332,7 @@ async def test_a_long_id_token_is_not_kept(door: Door) -> None:
         None,
     ],
 )
-def test_sign_in_leads_nowhere_but_to_the_settings(to: str | None) -> None:
+def test_sign_in_leads_nowhere_but_to_pages_of_ours(to: str | None) -> None:
     """Whoever sends somebody a link to sign in does not get to say where they end up."""
     assert way_back(to) == SETTINGS
 
@@ -341,6 +345,9 @@ def test_sign_in_leads_nowhere_but_to_the_settings(to: str | None) -> None:
         "/settings/artists/a%2Fb",
         "/settings/history?before=12&lang=pt-BR",
         "/settings/tracks?q=d%C3%A9j%C3%A0+vu",
+        "/audit",
+        "/audit/consents?use=*&from=2026-03-01",
+        "/audit/artists/a%2Fb",
     ],
 )
 def test_sign_in_leads_back_to_a_page_of_ours(to: str) -> None:
@@ -348,11 +355,16 @@ def test_sign_in_leads_back_to_a_page_of_ours(to: str) -> None:
     assert way_back(to) == to
 
 
-@given(st.text() | st.text(alphabet="/.\\%25efst?#:@ing", max_size=30).map("/settings".__add__))
-def test_wherever_sign_in_leads_is_under_settings(to: str) -> None:
-    """Whatever it is asked."""
+_ODD = st.text(alphabet="/.\\%25efst?#:@ing", max_size=30)
+
+
+@given(st.text() | _ODD.map("/settings".__add__) | _ODD.map("/audit".__add__))
+def test_wherever_sign_in_leads_is_under_settings_or_audit(to: str) -> None:
+    """Whatever it is asked; and the role is asked for on the way to the console alone."""
     found = way_back(to)
-    assert found.partition("?")[0] == SETTINGS or found.startswith(f"{SETTINGS}/")
+    path = found.partition("?")[0]
+    assert path in {SETTINGS, AUDIT} or path.startswith((f"{SETTINGS}/", f"{AUDIT}/"))
+    assert (asked_for(found) == {Scope.AUDIT}) == path.startswith(AUDIT)
     assert found.isascii()
     assert ".." not in found.partition("?")[0].split("/")
 

@@ -20,7 +20,7 @@ from service.web.templates import STATIC, TEMPLATES, Frame, Pages, asset, recipi
 
 NODE: Final = Path(__file__).parents[2] / "tools/node"
 FRAME: Final = {"frame"}
-PARTS: Final = {"base.html.j2"}
+PARTS: Final = {"base.html.j2", "audit/base.html.j2"}
 """Templates that are no page by themselves; so are those whose name starts with `_`."""
 
 
@@ -35,7 +35,12 @@ def contexts() -> Iterator[Any]:
 
 
 CONTEXTS: Final = sorted(contexts(), key=lambda one: one.template)
-SOURCES: Final = sorted(TEMPLATES.glob("*.j2"))
+SOURCES: Final = sorted(TEMPLATES.rglob("*.j2"))
+
+
+def name_of(path: Path) -> str:
+    """Return what a template is called by."""
+    return path.relative_to(TEMPLATES).as_posix()
 
 
 def environment() -> Environment:
@@ -61,7 +66,7 @@ def names_of(tree: nodes.Template) -> Iterator[str]:
     """
     yield "_trans"  # the i18n extension's own
     for imported in tree.find_all(nodes.FromImport):
-        yield from (name for name in imported.names if isinstance(name, str))
+        yield from (name if isinstance(name, str) else name[1] for name in imported.names)
     yield from (macro.name for macro in tree.find_all(nodes.Macro))
     for assign in tree.find_all((nodes.Assign, nodes.AssignBlock)):
         yield from (name.name for name in assign.find_all(nodes.Name) if name.ctx == "store")
@@ -70,9 +75,11 @@ def names_of(tree: nodes.Template) -> Iterator[str]:
 def test_every_page_has_exactly_one_context() -> None:
     """And every context a page."""
     pages = [
-        path.name for path in SOURCES if not path.name.startswith("_") and path.name not in PARTS
+        name_of(path)
+        for path in SOURCES
+        if not path.name.startswith("_") and name_of(path) not in PARTS
     ]
-    assert sorted(one.template for one in CONTEXTS) == pages
+    assert sorted(one.template for one in CONTEXTS) == sorted(pages)
 
 
 @pytest.mark.parametrize("context", CONTEXTS, ids=lambda one: one.__name__)
@@ -89,10 +96,10 @@ def test_a_template_shows_its_context_and_nothing_else(context: type[Any]) -> No
 def test_every_template_compiles_in_every_language(code: str) -> None:
     """A broken one is found here, not by a reader."""
     for path in SOURCES:
-        Pages()._environments[code].get_template(path.name)
+        Pages()._environments[code].get_template(name_of(path))
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_pages_carry_no_style_script_or_address_of_others(path: Path) -> None:
     """The Content-Security-Policy would stop them, and with them the page."""
     source = path.read_text()

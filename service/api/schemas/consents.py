@@ -43,8 +43,14 @@ class ConsentIn(Shape):
     shown: list[ShownIn] = Field(default_factory=list, max_length=1_000)
 
 
+_RECEIPT = "/v1/artists/artist-1/consents/8/receipt"
+
+
 class EvidenceOut(Shape):
-    """How a statement is known. `names` are the versions that a yes binds to."""
+    """How a statement is known. `names` are the versions that a yes binds to.
+
+    `actor` is who said it; the reference of one, where it was a delegate who was erased since.
+    """
 
     actor: str
     acting_as: str
@@ -66,6 +72,7 @@ class ConsentOut(Shape):
     recipient: str | None
     expires_at: InstantOut | None
     evidence: EvidenceOut
+    receipt: str = Field(description="Where the record's receipt is.", examples=[_RECEIPT])
 
 
 class ConsentList(Shape):

@@ -1,8 +1,8 @@
 """Every table. The ledger is the truth; all others are derived from it or serve it.
 
 Artists appear by their `subject`, a random reference; the platform's own id stands in `artists`.
-What else holds it has the subject beside it, so that erasure finds it: an artist's own consents and
-delegates, and the answers kept for idempotency keys.
+What else holds it has the subject beside it, so that erasure finds it: an artist's own consents,
+delegates and holds, and the answers kept for idempotency keys.
 """
 
 from service.db.tables.answers import DecisionLogRow, IdempotencyKey
@@ -18,6 +18,7 @@ from service.db.tables.derived import (
     PolicyText,
     Use,
 )
+from service.db.tables.exports import Export
 from service.db.tables.ledger import (
     LedgerBatch,
     LedgerCheckpoint,
@@ -27,6 +28,8 @@ from service.db.tables.ledger import (
     LedgerTile,
 )
 from service.db.tables.private import PRIVATE, EventDetail, KeyCheck, Subject
+from service.db.tables.rights import Erasure, LegalHold, RetentionRule
+from service.db.tables.sealed import SealedPeriod
 from service.db.tables.telling import (
     Announcement,
     Audience,
@@ -39,6 +42,7 @@ from service.db.tables.telling import (
     SendChannel,
     WebhookEndpointRow,
 )
+from service.db.tables.verifications import Verification
 
 __all__ = [
     "PRIVATE",
@@ -54,7 +58,9 @@ __all__ = [
     "DecisionLogRow",
     "Delegate",
     "Delivery",
+    "Erasure",
     "EventDetail",
+    "Export",
     "IdempotencyKey",
     "KeyCheck",
     "LedgerBatch",
@@ -63,15 +69,19 @@ __all__ = [
     "LedgerEvent",
     "LedgerHead",
     "LedgerTile",
+    "LegalHold",
     "Notice",
     "Policy",
     "PolicyText",
+    "RetentionRule",
+    "SealedPeriod",
     "Send",
     "SendBatch",
     "SendChannel",
     "Subject",
     "Table",
     "Use",
+    "Verification",
     "WebhookEndpointRow",
     "metadata",
 ]

@@ -75,7 +75,11 @@ class Artist(Table, table=True):
 
 
 class Delegate(Table, table=True):
-    """Who may act for an artist, and whether also to say yes."""
+    """Who may act for an artist, and whether also to say yes.
+
+    `reference` stands for the delegate in what they say for this artist, so that only this row
+    tells who it was; null where the release before granted it and nothing was said since.
+    """
 
     __tablename__ = "delegates"
     __table_args__ = (PrimaryKeyConstraint("subject", "delegate"),)
@@ -86,6 +90,7 @@ class Delegate(Table, table=True):
     granted_at: int = instant_column(nullable=False)
     revoked_at: int | None = instant_column()
     revision: int = bigint_column(nullable=False)
+    reference: str | None = text_column()
 
 
 class Content(Table, table=True):
@@ -117,7 +122,10 @@ class ContentHistory(Table, table=True):
 
 
 class Consent(Table, table=True):
-    """One consent record with its evidence: who acted, where, and what they were shown."""
+    """One consent record with its evidence: who acted, where, and what they were shown.
+
+    `actor` is the artist, the platform's client, or the reference of a delegate.
+    """
 
     __tablename__ = "consents"
     __table_args__ = (

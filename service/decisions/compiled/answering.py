@@ -4,7 +4,7 @@ Asking compiles what is stale among those asked about. Whoever must not be kept 
 long calls `prepare` until nothing is stale, with pauses in between, and then asks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final
 
@@ -23,7 +23,13 @@ from service.decisions.compiled.answers import (
     code_of,
     decision_of,
 )
-from service.decisions.compiled.ask import FEW, Ask, ask_content, ask_one_content
+from service.decisions.compiled.ask import (
+    FEW,
+    Ask,
+    ask_content,
+    ask_content_each,
+    ask_one_content,
+)
 from service.decisions.compiled.columns import STALE, CompiledColumn
 from service.decisions.compiled.compile import Compiler
 from service.decisions.compiled.effort import SLICE, UNBOUNDED, Effort
@@ -85,6 +91,47 @@ class Answering(Kept):
             one = self._one if contents is None else self._one_content
             return Answers.packed([one(column, now, ordinal) for ordinal in asked.tolist()])
         return self._answer(partial(self._many, column, now), asked, by_artist=contents is None)
+
+    def decide_each(
+        self,
+        use: str,
+        recipient: str,
+        *,
+        contents: Ordinals | None = None,
+        artists: Ordinals | None = None,
+        nows: Instants,
+        min_version: int = 1,
+    ) -> Answers:
+        """Answer as `decide_many` does, each question at an instant of its own."""
+        asked = self._known(contents, artists)
+        if not self.history.versions.get(use):
+            return Answers.packed([_UNKNOWN_USE] * len(asked))
+        column = self._column(use, recipient, min_version)
+        answers = Answers.empty(len(asked))
+
+        def ask(voices: Ordinals, nows: Instants) -> tuple[Codes, Instants, Instants]:
+            return self._many(column, nows, voices)
+
+        for block in _blocks(len(asked)):
+            some, at = asked[block], nows[block]
+            if contents is None:
+                answers.fill(block, *ask(some, at))
+            else:
+                answers.fill(block, *ask_content_each(self.rightsholders, some, at, ask))
+        return answers
+
+    def asking(
+        self, use: str, recipient: str, *, by_artist: bool, min_version: int = 1
+    ) -> Callable[[Instant, int], Packed]:
+        """Return what answers a column for an instant and an ordinal, until the next event.
+
+        It is for very many questions of which few have a column, a revision and an instant in
+        common. An ordinal is 0, or one that this index gave.
+        """
+        if not self.history.versions.get(use):
+            return _deny_unknown_use
+        column = self._column(use, recipient, min_version)
+        return partial(self._one if by_artist else self._one_content, column)
 
     def resting_on_time(
         self,
@@ -151,7 +198,7 @@ class Answering(Kept):
         return answers
 
     def _many(
-        self, column: CompiledColumn, now: Instant, voices: Ordinals
+        self, column: CompiledColumn, now: Instant | Instants, voices: Ordinals
     ) -> tuple[Codes, Instants, Instants]:
         if column.stale:
             self._compiler.freshen(column, _stale(column, voices), Effort(UNBOUNDED))
@@ -198,6 +245,10 @@ class Answering(Kept):
                 self._compiler.refresh(column, effort)
             stale |= column.stale
         return stale or any(ids.tidy() for ids in (self.contents, self.subjects, self.names.ids))
+
+
+def _deny_unknown_use(_: Instant, __: int) -> Packed:
+    return _UNKNOWN_USE
 
 
 def _blocks(size: int) -> Iterator[slice]:

@@ -121,8 +121,8 @@ class Answers:
             end=self.end[positions],
         )
 
-    def place(self, block: slice, part: "Answers") -> None:
-        """Put the answers of a part into their place."""
+    def place(self, block: slice | npt.NDArray[np.integer], part: "Answers") -> None:
+        """Put the answers of a part into their place, or each into its own."""
         self.permitted[block] = part.permitted
         self.reason[block] = part.reason
         self.policy_version[block] = part.policy_version

@@ -46,6 +46,14 @@ class Ask(Protocol):
         ...
 
 
+class AskEach(Protocol):
+    """How voices are asked, each at an instant of its own: code, start and end of each."""
+
+    def __call__(self, voices: Ordinals, nows: Instants) -> tuple[Codes, Instants, Instants]:
+        """Answer a batch of voices."""
+        ...
+
+
 def ask_content(
     rightsholders: Rightsholders, contents: Ordinals, ask: Ask
 ) -> tuple[Codes, Instants, Instants]:
@@ -66,11 +74,23 @@ def ask_content(
             others = number[many] - 1
             answer = ask(rightsholders.links.values[spread(places[many], others)])
             _agree(several[many], _fold(answer, others), codes, start, end)
-    refusals = REFUSED_OUTRIGHT[kinds]
-    refused = np.flatnonzero(refusals != TO_ASK)
-    codes[refused] = refusals[refused]
-    start[refused] = end[refused] = FOREVER
-    return codes, start, end
+    return _refused_outright(kinds, codes, start, end)
+
+
+def ask_content_each(
+    rightsholders: Rightsholders, contents: Ordinals, nows: Instants, ask: AskEach
+) -> tuple[Codes, Instants, Instants]:
+    """Return code, start and end for each content at an instant of its own."""
+    kinds = rightsholders.kind.values.take(contents)
+    codes, start, end = ask(rightsholders.first.values.take(contents), nows)
+    several = np.flatnonzero(SEVERAL[kinds])
+    if len(several):
+        others = rightsholders.number(contents[several]) - 1
+        places = rightsholders.place.values[contents[several]].astype(np.int64)
+        voices = rightsholders.links.values[spread(places, others)]
+        answer = ask(voices, np.repeat(nows[several], others))
+        _agree(several, _fold(answer, others), codes, start, end)
+    return _refused_outright(kinds, codes, start, end)
 
 
 def ask_one_content(
@@ -87,6 +107,17 @@ def ask_one_content(
             code = their_code
         start, end = max(start, their_start), min(end, their_end)
     return code, start, end
+
+
+def _refused_outright(
+    kinds: npt.NDArray[np.uint8], codes: Codes, start: Instants, end: Instants
+) -> tuple[Codes, Instants, Instants]:
+    """Put what denies before anybody is asked in the place of what somebody answered (R1)."""
+    refusals = REFUSED_OUTRIGHT[kinds]
+    refused = np.flatnonzero(refusals != TO_ASK)
+    codes[refused] = refusals[refused]
+    start[refused] = end[refused] = FOREVER
+    return codes, start, end
 
 
 def _agree(

@@ -149,8 +149,11 @@ class CompiledColumn:
             return shape.answer_one(voice, now, self.voices, self.deliveries, self.terms)
         return self._timeless.item(state), FOREVER, FOREVER
 
-    def answer(self, voices: Ordinals, now: int) -> tuple[Codes, Instants, Instants]:
-        """Return code, start and end for each voice. Raises RuntimeError where one is stale."""
+    def answer(self, voices: Ordinals, now: int | Instants) -> tuple[Codes, Instants, Instants]:
+        """Return code, start and end for each voice, all at one instant or each at one of its own.
+
+        Raises RuntimeError where one is stale.
+        """
         states = self.state_of(voices)
         codes = self._timeless.take(states)
         start = np.full(len(voices), FOREVER, np.int64)
@@ -164,11 +167,12 @@ class CompiledColumn:
             some = _where(states, state)
             if some is not None:
                 codes[some], start[some], end[some] = shape.answer(
-                    voices[some], now, self.voices, self.deliveries, self.terms
+                    voices[some], _at_some(now, some), self.voices, self.deliveries, self.terms
                 )
         apart = _where(states, APART)
         if apart is not None:
-            codes[apart], start[apart], end[apart] = self.rows.answer(voices[apart], now)
+            answer = self.rows.answer(voices[apart], _at_some(now, apart))
+            codes[apart], start[apart], end[apart] = answer
         return codes, start, end
 
     def _windows_among(self, states: npt.NDArray[np.uint8]) -> Iterable[tuple[int, WindowShape]]:
@@ -218,6 +222,11 @@ class CompiledColumn:
     def _has_stale(self, first: int) -> None:
         self.unchecked = min(self.unchecked, first) if self.stale else first
         self.stale = True
+
+
+def _at_some(now: int | Instants, some: Positions | slice) -> int | Instants:
+    """Return when some are asked: at the one instant of all, or each at its own."""
+    return now if isinstance(now, int) else now[some]
 
 
 def _make_stale(states: npt.NDArray[np.uint8], concerned: npt.NDArray[np.bool_]) -> None:

@@ -80,8 +80,8 @@ class Rows:
             *codes[-1:] * (_TURNS + 1 - len(codes)),
         )
 
-    def answer(self, voices: Ordinals, now: Instant) -> tuple[Codes, Instants, Instants]:
-        """Return code, start and end for voices that have a row."""
+    def answer(self, voices: Ordinals, now: Instant | Instants) -> tuple[Codes, Instants, Instants]:
+        """Return code, start and end for voices that have a row, all at once or each when asked."""
         rows = self._numbers.find_all(voices)
         codes = self._codes[0].values[rows]
         beside = np.flatnonzero(codes == _BESIDE) if self._beside else ()
@@ -90,7 +90,8 @@ class Rows:
             codes[turned] = after.values[rows[turned]]
         for position in beside:
             turns, each = self._beside[int(rows[position])]
-            codes[position] = each[bisect_right(turns, now)]
+            at = now if isinstance(now, int) else now.item(position)
+            codes[position] = each[bisect_right(turns, at)]
         return codes, self._start.values[rows], self._end.values[rows]
 
     def answer_one(self, voice: int, now: Instant) -> Packed:

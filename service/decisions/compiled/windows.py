@@ -28,12 +28,15 @@ class WindowShape:
     def answer(
         self,
         artists: Ordinals,
-        now: int,
+        now: int | Instants,
         voices: Voices,
         deliveries: Deliveries,
         terms: Terms,
     ) -> tuple[Codes, Instants, Instants]:
-        """Return code, start and end for artists whose answers have this shape."""
+        """Return code, start and end for artists whose answers have this shape.
+
+        All are asked at one instant, or each at one of their own.
+        """
         shape = self.shape
         at = {n: deliveries.at(self.told[n - 1], artists) for n in self._looked_at()}
         instants = {n: opens_at + self._notice(n, terms) for n, opens_at in at.items()}

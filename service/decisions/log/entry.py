@@ -84,8 +84,13 @@ async def read_decision(
     if row is None:
         return None
     outcomes = await asyncio.to_thread(packing.unpack, row.packed)
+    return Whole(entry_of(row, outcomes), outcomes_from(outcomes, first, most))
+
+
+def outcomes_from(outcomes: packing.Outcomes, first: int, most: int) -> list[Outcome]:
+    """Return up to `most` of a decision's outcomes, from number `first` (of 0) on."""
     some = range(first, min(first + most, len(outcomes)))
-    return Whole(entry_of(row, outcomes), [_outcome(outcomes, place) for place in some])
+    return [_outcome(outcomes, place) for place in some]
 
 
 async def artists_of(session: ReadSession, subjects: Sequence[str]) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
     pack(ids, answers) -> bytes
     unpack(packed) -> Outcomes(ids, answers)
+    opened_parts(packed) -> Opened(…)         # the parts as they lie there
 
 Format 1 is an array in MessagePack: the format's number, how many answers there are, the ids one
 behind the other, their lengths, which of the distinct outcomes each id has, and the distinct
@@ -203,7 +204,7 @@ def _first_like(left: _Positions, columns: list[npt.NDArray[np.uint64]], turn: i
 
 def unpack(packed: bytes) -> Outcomes:
     """Return what was packed, in any format there has been. Raises Damaged."""
-    with _damage_told():
+    with damage_told():
         if packed.startswith(_ZLIB_MAGIC):
             return _format_0(packed)
         return _format_1(_opened(packed))
@@ -214,7 +215,7 @@ def find(packed: bytes, one: bytes) -> tuple[Outcomes, int] | None:
 
     Most of what does not hold it is put away without being unpacked.
     """
-    with _damage_told():
+    with damage_told():
         if packed.startswith(_ZLIB_MAGIC):
             outcomes = _format_0(packed)
         else:
@@ -233,7 +234,8 @@ def counts(answers: Answers) -> dict[str, int]:
 
 
 @contextmanager
-def _damage_told() -> Iterator[None]:
+def damage_told() -> Iterator[None]:
+    """Raise Damaged for whatever goes wrong in the block because the bytes are no outcomes."""
     try:
         yield
     except _SIGNS_OF_DAMAGE as error:
@@ -241,7 +243,9 @@ def _damage_told() -> Iterator[None]:
         raise Damaged(message) from error
 
 
-class _Format1(msgspec.Struct, array_like=True):
+class Opened(msgspec.Struct, array_like=True):
+    """One decision's outcomes as they are packed: docs/decision-log.md says what each part is."""
+
     form: int
     number: int
     text: bytes
@@ -255,10 +259,22 @@ class _Format1(msgspec.Struct, array_like=True):
     end: bytes
 
 
-_decoder: Final = msgspec.msgpack.Decoder(_Format1)
+_decoder: Final = msgspec.msgpack.Decoder(Opened)
 
 
-def _opened(packed: bytes) -> _Format1:
+def opened_parts(packed: bytes) -> Opened:
+    """Return the parts as they lie there, those of an old format as the newest would say them.
+
+    For whoever puts the outcomes of many decisions side by side. Raises Damaged.
+    """
+    if packed.startswith(_ZLIB_MAGIC):
+        outcomes = unpack(packed)
+        packed = pack(outcomes.ids, outcomes.answers)
+    with damage_told():
+        return _opened(packed)
+
+
+def _opened(packed: bytes) -> Opened:
     opened = _decoder.decode(_expanded(packed))
     if opened.form != FORMAT:
         message = f"they are of format {opened.form}, which this release cannot read"
@@ -277,7 +293,7 @@ def _expanded(packed: bytes) -> bytes:
     return expanded
 
 
-def _format_1(opened: _Format1) -> Outcomes:
+def _format_1(opened: Opened) -> Outcomes:
     words = np.array([NUMBER[Reason(word)] for word in opened.words], np.uint8)
     distinct = Answers(
         permitted=np.frombuffer(opened.permitted, "u1").astype(np.bool_),
@@ -288,14 +304,14 @@ def _format_1(opened: _Format1) -> Outcomes:
     )
     number = opened.number
     if opened.which:
-        distinct = distinct.take(_numbers(opened.which, number))
+        distinct = distinct.take(numbers_in(opened.which, number))
     elif len(distinct) != number:
         distinct = distinct.take(np.zeros(number, np.int64))
     return Outcomes(_spelled(opened.text, opened.lengths, number), distinct)
 
 
 def _spelled(text: bytes, lengths: bytes, number: int) -> Spelled:
-    each = _numbers(lengths, number) if lengths else np.full(number, len(text) // number)
+    each = numbers_in(lengths, number) if lengths else np.full(number, len(text) // number)
     each = each.astype(np.int64)
     if each.sum() != len(text):
         message = "the lengths of the ids are not those of their text"
@@ -303,7 +319,7 @@ def _spelled(text: bytes, lengths: bytes, number: int) -> Spelled:
     return Spelled(text, np.cumsum(each) - each, each)
 
 
-def _numbers(packed: bytes, number: int) -> _Positions:
+def numbers_in(packed: bytes, number: int) -> _Positions:
     """Return so many unsigned numbers, each of as many bytes as there are for it."""
     return np.frombuffer(packed, f"<u{len(packed) // number}")
 

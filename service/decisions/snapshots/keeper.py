@@ -41,7 +41,7 @@ _STOPPING: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """The command that writes a snapshot, and the environment it runs in."""
+    """A command that writes, such as a snapshot, and the environment it runs in."""
 
     environment: Mapping[str, str]
     command: Sequence[str] = (sys.executable, "-m", "service.cli.snapshot")
@@ -57,6 +57,24 @@ class Writer:
                 "FERMATA_SNAPSHOT_DIR": str(folder),
             }
         )
+
+    async def run(self) -> tuple[int, str]:
+        """Run it; return its exit status and its last words. It ends with whoever waits for it."""
+        process = await asyncio.create_subprocess_exec(
+            *self.command,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # a ^C is ours to pass on
+        )
+        try:
+            output, _ = await process.communicate()
+        except asyncio.CancelledError:
+            await _stop(process)
+            raise
+        said = output.decode(errors="replace").strip()[-_LAST_WORDS:]
+        return process.returncode or 0, said
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +164,7 @@ class SnapshotKeeper:
         try:
             with SnapshotFolder(self.folder).turn():
                 async with asyncio.timeout(_LONGEST_WRITE):
-                    status, said = await self._run()
+                    status, said = await self.writer.run()
         except FolderBusy:  # another service's keeper was quicker
             return
         except Exception as error:  # noqa: BLE001 - whatever it was, try again later
@@ -156,23 +174,6 @@ class SnapshotKeeper:
             _log.warning("no snapshot was written, trying again in some minutes: %s", said)
         else:
             _log.info("%s", said)
-
-    async def _run(self) -> tuple[int, str]:
-        process = await asyncio.create_subprocess_exec(
-            *self.writer.command,
-            env=self.writer.environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,  # a ^C is ours to pass on
-        )
-        try:
-            output, _ = await process.communicate()
-        except asyncio.CancelledError:
-            await _stop(process)
-            raise
-        said = output.decode(errors="replace").strip()[-_LAST_WORDS:]
-        return process.returncode or 0, said
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -95,7 +95,7 @@ async def test_9_1_3_signed_metadata_say_the_same(
     movable_url: str, issuer: LocalIssuer, text: str
 ) -> None:
     """A JWS with `iss`, whose claims are the plain ones, by a key that is published."""
-    changes = {"pdp_url": PDP, "pdp_signing_key": SecretStr(text)}
+    changes: dict[str, Any] = {"pdp_url": PDP, "pdp_signing_key": SecretStr(text)}
     async with open_door(movable_url, issuer, **changes) as door:
         metadata = await metadata_of(door)
         published = (await door.http.get(KEYS)).json()

@@ -1,0 +1,26 @@
+"""Decisions wherever they lie: in the log's table, or in the files of months that are sealed.
+
+Each takes a session that has read nothing yet: see `service.sealing.period`.
+"""
+
+from service.db.engine import ReadSession
+from service.decisions.log.find import FoundPage, Wanted
+from service.decisions.log.name import is_name
+from service.sealing.find import SealedLog
+from service.sealing.period import hold_log
+
+
+async def newest_decisions(
+    session: ReadSession, sealed: SealedLog, wanted: Wanted, *, limit: int
+) -> FoundPage:
+    """Return the newest decisions that are wanted. Raises Damaged and SealedUnreadable."""
+    periods = await hold_log(session)
+    return await sealed.find(session, periods, wanted, below=None, limit=limit)
+
+
+async def has_decision(session: ReadSession, sealed: SealedLog, name: str) -> bool:
+    """Tell whether there is a decision of this name. Raises Damaged and SealedUnreadable."""
+    if not is_name(name):
+        return False
+    periods = await hold_log(session)
+    return await sealed.read(session, periods, name, first=0, most=0) is not None

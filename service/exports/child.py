@@ -1,0 +1,101 @@
+"""Building in a process of its own, which gives way to whoever answers checks.
+
+The service that has taken the export runs `main`, with its settings in the environment. It exits
+with 0 when every file is there, with 3 where the export cannot be had (what it prints says why),
+with 4 where somebody else has it, and otherwise where something broke.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+from service.clock import SystemClock
+from service.db.engine import Database
+from service.decisions.snapshots.keeper import Writer
+from service.domain.refusal import Refusal, Refused
+from service.exports.build import Workshop, build
+from service.exports.jobs import LeaseLost, Taken, taken_again
+from service.ledger.vault import Vault
+from service.sealing.opened import sealed_log
+from service.settings import Settings, read_key
+from service.storage.objects import Objects
+
+_REFUSED: Final = 3
+_LOST: Final = 4
+# It gives way before it imports anything that takes a while.
+_PROGRAM: Final = (
+    "import os, sys; os.nice(10); from service.exports.child import main; "
+    "sys.exit(main(*sys.argv[1:]))"
+)
+_KILLED_FIRST: Final = b"1000"
+
+
+class ChildFailed(Exception):  # noqa: N818 - names what happened
+    """The process that was to build an export ended otherwise; the text is what it said last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """The command that builds an export, and the environment it runs in."""
+
+    database: Database
+    environment: Mapping[str, str]
+    command: Sequence[str] = (sys.executable, "-c", _PROGRAM)
+
+    @classmethod
+    def of(cls, database: Database, settings: Settings) -> Self:
+        """Return the command for a service's settings."""
+        key = settings.key_encryption_key
+        given = {
+            "DATABASE_URL": database.url,
+            "FERMATA_KEY_ENCRYPTION_KEY": key.get_secret_value() if key else None,
+            "FERMATA_EXPORTS": settings.exports,
+            "FERMATA_SEALED_DECISIONS": settings.sealed_decisions,
+            "FERMATA_SEALED_CACHE_DIR": settings.sealed_cache_dir,
+            "FERMATA_SEALED_CACHE_BYTES": settings.sealed_cache_bytes,
+        }
+        said = {name: str(value) for name, value in given.items() if value is not None}
+        return cls(database, {**os.environ, **said})
+
+    async def build(self, taken: Taken) -> None:
+        """Have an export's files made. Raises LeaseLost, Refused, ChildFailed."""
+        command = (*self.command, taken.export_id, str(taken.fence))
+        status, said = await Writer(self.environment, command).run()
+        if status == _LOST:
+            raise LeaseLost(taken.export_id)
+        if status == _REFUSED:
+            raise Refused([Refusal("export", "cannot_be_had", said)])
+        if status:
+            raise ChildFailed(said or f"it ended with {status}")
+        async with self.database.read() as session:
+            taken.progress = (await taken_again(session, taken.export_id, taken.fence)).progress
+
+
+def main(export_id: str, fence: str) -> int:
+    """Build one export that the parent has taken; return the exit status."""
+    with contextlib.suppress(OSError):  # not every system has it
+        Path("/proc/self/oom_score_adj").write_bytes(_KILLED_FIRST)
+    try:
+        asyncio.run(_build(Settings(), export_id, int(fence)))
+    except LeaseLost:
+        return _LOST
+    except Refused as refused:
+        print(refused)  # noqa: T201 - the parent reads it
+        return _REFUSED
+    return 0
+
+
+async def _build(settings: Settings, export_id: str, fence: int) -> None:
+    key = settings.key_encryption_key
+    vault = Vault(read_key(key.get_secret_value() if key else ""), os.urandom)
+    async with Database(settings.database_url or "", pool_size=2) as database:
+        async with database.read() as session:
+            taken = await taken_again(session, export_id, fence)
+        objects, clock = Objects(settings.exports or ""), SystemClock()
+        async with sealed_log(settings, clock) as sealed:
+            await build(Workshop(database, vault, objects, clock, sealed), taken)

@@ -1,0 +1,1 @@
+"""Replay: every logged decision is recomputed from the ledger prefix it names (R10)."""

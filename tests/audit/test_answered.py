@@ -1,0 +1,132 @@
+"""What pipelines were answered, counted from the log of decisions."""
+
+import random
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+from sqlmodel import col
+
+from service.audit import answered_logged
+from service.audit.answered import LONGEST, Answered, Tally, answered_in
+from service.audit.answered_sealed import counted_in_files
+from service.audit.bounded import TooMuch
+from service.audit.period import Period
+from service.clock import SystemClock
+from service.db.engine import Database, ReadSession
+from service.db.tables import DecisionLogRow, SealedPeriod
+from service.domain.assessment import PERMITS
+from service.sealing.find import SealedLog
+from service.sealing.period import sealed_periods
+from tests.audit.history import DAYS, TRAINER
+from tests.sealing.months import APRIL, made_up, several_months
+
+NOTHING_SEALED = SealedLog(None, Path(), SystemClock())
+ALL = Period.ending(SystemClock().now(), DAYS + 5)
+
+
+async def logged(reading: ReadSession) -> Counter[str]:
+    """Count the answers of every decision one by one."""
+    counted: Counter[str] = Counter()
+    for reasons in (await reading.execute(select(col(DecisionLogRow.reasons)))).scalars():
+        counted.update(reasons)
+    return counted
+
+
+async def counted(history_url: str, period: Period) -> Answered:
+    """Count what was answered, in a session that has read nothing yet."""
+    async with Database(history_url, pool_size=1) as database, database.read() as reading:
+        return await answered_in(reading, NOTHING_SEALED, period)
+
+
+async def test_every_answer_is_counted_once(history_url: str, reading: ReadSession) -> None:
+    """By reason, by client and by day alike."""
+    found = await counted(history_url, ALL)
+    assert {reason.value: number for reason, number in found.by_reason.items()} == await logged(
+        reading
+    )
+    assert found.percent == 100
+    assert found.unread == 0
+    assert found.total == sum(found.by_client.values(), Tally())
+    assert found.total == sum(found.by_stretch.values(), Tally())
+    permitted = sum(number for reason, number in found.by_reason.items() if reason in PERMITS)
+    assert found.total.permitted == permitted
+    assert set(found.by_client) == {"pipeline", TRAINER.client_id}
+
+
+async def test_most_come_first(history_url: str) -> None:
+    """Clients and reasons alike."""
+    found = await counted(history_url, ALL)
+    clients = [tally.total for tally in found.by_client.values()]
+    reasons = list(found.by_reason.values())
+    assert clients == sorted(clients, reverse=True)
+    assert reasons == sorted(reasons, reverse=True)
+
+
+async def test_only_the_period_is_counted(history_url: str) -> None:
+    """A day has what was answered on it."""
+    whole = await counted(history_url, ALL)
+    days = [day for day, tally in whole.by_stretch.items() if tally.total][:1]
+    day = days[0] if not ALL.by_weeks else days[0] + timedelta(days=3)
+    alone = await counted(history_url, Period(day, day))
+    assert 0 < alone.total.total < whole.total.total
+    assert set(alone.by_stretch) == {day}
+
+
+async def test_nobody_looks_at_years(history_url: str) -> None:
+    """They would not fit on a page, let alone be read while somebody waits."""
+    with pytest.raises(ValueError, match="no more than"):
+        await counted(history_url, Period.ending(SystemClock().now(), LONGEST + 1))
+
+
+async def test_what_is_too_much_is_estimated_and_says_so(
+    history_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a sample of the months' pages, scaled up."""
+    monkeypatch.setattr(answered_logged, "_MOST_EXACT", 0)
+    monkeypatch.setattr(answered_logged, "_SAMPLED_PAGES", 1)
+    found = await counted(history_url, ALL)
+    assert 0 < found.percent < 100
+    assert found.total == sum(found.by_client.values(), Tally())
+
+
+def test_numbers_of_a_sample_are_scaled_up() -> None:
+    """So that they are about those of the whole."""
+    assert answered_logged._scaled(7, 10.0) == 70
+    assert answered_logged._scaled(7, 100.0) == 7
+
+
+async def test_sealed_months_are_counted_as_they_were(database_url: str, tmp_path: Path) -> None:
+    """From their files, to the same numbers; what takes too long is given up there as well."""
+    period = Period(date(2026, 3, 20), date(2026, 5, 10))
+    async with several_months(database_url, tmp_path) as months:
+        await months.record(*made_up(random.Random(3), 200))
+        async with months.database.read() as reading:
+            before = await answered_in(reading, months.log, period)
+        await months.seal(through=APRIL)
+        async with months.database.read() as reading:
+            after = await answered_in(reading, months.log, period)
+            sealed = await sealed_periods(reading)
+        assert before == after
+        assert before.total.total > 100
+        with pytest.raises(TooMuch):
+            await counted_in_files(months.log, sealed, period, seconds=0)
+
+
+async def test_months_whose_files_are_gone_are_named(database_url: str, tmp_path: Path) -> None:
+    """Nobody shall take the rest for all there was."""
+    async with several_months(database_url, tmp_path) as months:
+        await months.record(*made_up(random.Random(3), 20))
+        await months.seal(through=APRIL)
+        async with months.database.keep() as writing:
+            await writing.execute(
+                update(SealedPeriod).values(discarded_at=col(SealedPeriod.sealed_at))
+            )
+        async with months.database.read() as reading:
+            found = await answered_in(
+                reading, months.log, Period(date(2026, 3, 1), date(2026, 4, 30))
+            )
+    assert list(found.discarded) == ["2026-03", "2026-04"]
+    assert found.total == Tally()

@@ -1,0 +1,146 @@
+"""Decisions of months that have moved to files, exported as if they had not."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import pytest_asyncio
+
+from service.auth.local_issuer import LocalIssuer
+from service.exports.build import build
+from service.sealing.copies import SealedFiles
+from service.sealing.find import SealedLog
+from service.sealing.period import sealed_periods
+from service.sealing.sealing import Sealer
+from service.storage.objects import Objects, StoreUnavailable
+from tests.api.door import make_clock_movable, open_door
+from tests.api.people import AUDITOR, PIPELINE
+from tests.api.story import MUSIC, RECOMMENDATION, Story
+from tests.conftest import migrated_database
+from tests.exports.breaking import Breaking
+from tests.exports.bundles import Bundle, Office, opened_office, taken_by_nobody
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+NARROWED: Final[tuple[dict[str, Any], ...]] = (
+    {},
+    {"run": "run-1"},
+    {"use": "discovery"},
+    {"use": "training", "recipient": "internal"},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Months:
+    """A log of three months: an office that reads what is sealed, and bundles from before."""
+
+    office: Office
+    narrowed: Sequence[Bundle]
+    about_one: Bundle
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def months(
+    postgres_url: str, export_issuer: LocalIssuer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Months]:
+    """Return a log whose months are sealed, but for the last."""
+    async with migrated_database(postgres_url) as url:
+        await make_clock_movable(url)
+        async with (
+            open_door(url, export_issuer) as door,
+            opened_office(door, tmp_path_factory.mktemp("bundles")) as office,
+        ):
+            await decide(Story(door))
+            narrowed = [await office.bundle("decisions", "runs", filters=one) for one in NARROWED]
+            about_one = await office.bundle("decisions", filters={"content": "tune"})
+            log = await seal(office, tmp_path_factory.mktemp("sealed"))
+            reading = replace(office, shop=replace(office.shop, sealed=log))
+            yield Months(reading, narrowed, about_one)
+            log.close()
+
+
+async def decide(story: Story) -> None:
+    """Answer checks about one and about many, in three months."""
+    await story.begin()
+    for month in range(3):
+        if month:
+            await story.door.advance(timedelta(days=32))
+        for n in range(4):
+            asked = [*["song", "tune"][: n % 2 + 1], "duet"]
+            for use, content in ((RECOMMENDATION, asked), (MUSIC, ["tune"])):
+                body = {"use": use, "content": content, "run": f"run-{n}" if n else None}
+                await story.door.done("POST", "/v1/checks", body, by=PIPELINE)
+
+
+async def seal(office: Office, folder: Path) -> SealedLog:
+    """Seal every month that is over; return what reads them."""
+    services, database = office.door.services, office.desk.database
+    head = await services.heads.read()
+    sealer = Sealer(database, services.appender, Objects(folder / "kept"), folder)
+    assert await sealer.seal(head.now, tell=lambda _: None)
+    async with database.read() as session:
+        assert any(period.moved for period in await sealed_periods(session))
+    files = SealedFiles(str(folder / "kept"), folder / "copies", most_bytes=1 << 30)
+    return SealedLog(files, folder, services.clock)
+
+
+async def test_the_rows_are_the_same(months: Months) -> None:
+    """In the same order, however they are narrowed; runs are counted over both sides."""
+    for filters, earlier in zip(NARROWED, months.narrowed, strict=True):
+        later = await months.office.bundle("decisions", "runs", filters=filters)
+        assert later.rows("decisions") == earlier.rows("decisions")
+        assert later.rows("runs") == earlier.rows("runs")
+        assert len(later.rows("runs")) > 0
+    later = await months.office.bundle("decisions", filters={"content": "tune"})
+    assert later.rows("decisions") == months.about_one.rows("decisions")
+    assert {row["one"] for row in later.rows("decisions")} == {"tune"}
+
+
+async def test_an_earlier_instant_ends_within_a_month(months: Months) -> None:
+    """Sealed decisions that were answered later are not in it."""
+    everything = months.narrowed[0].rows("decisions")
+    middle = everything[4]["answered_at"]
+    as_of = middle.isoformat().replace("+00:00", "Z")
+    bundle = await months.office.bundle("decisions", as_of=as_of)
+    assert bundle.rows("decisions") == [row for row in everything if row["answered_at"] <= middle]
+
+
+async def test_what_broke_off_within_a_month_goes_on_there(
+    months: Months, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No decision is lost or told twice, nor cut in two by the end of a file."""
+    whole, office = months.narrowed[0].rows("decisions"), months.office
+    monkeypatch.setattr("service.sealing.rows.MOST_ROWS", 2)
+    monkeypatch.setattr("service.exports.datasets.decisions.OUTCOMES_AT_ONCE", 2)
+    export_id = await office.ask("decisions")
+    for takes in (2, 5):
+        broken = replace(office.shop, objects=Breaking(office.shop.objects, takes), most_rows=3)
+        with pytest.raises(StoreUnavailable):
+            await build(broken, await taken_by_nobody(office))
+        await office.door.advance(timedelta(seconds=61))
+    assert await office.worker(most_rows=3).work()
+    bundle = await office.fetch(export_id)
+    assert bundle.rows("decisions") == whole
+    files = bundle.dataset("decisions")["files"]
+    assert len(files) >= len(whole) // 4
+    assert files[0]["name"] == "decisions-00001.parquet"
+    for file in files:
+        rows = pa.parquet.read_table(bundle.folder / file["name"]).to_pylist()
+        assert (rows[0]["position"], len(rows)) == (0, file["rows"])
+
+
+async def test_a_missing_file_fails_the_export_and_says_so(months: Months, tmp_path: Path) -> None:
+    """Nothing is left out quietly."""
+    files = SealedFiles(str(tmp_path), tmp_path / "copies", most_bytes=1)
+    log = SealedLog(files, tmp_path, months.office.door.services.clock)
+    export_id = await months.office.ask("decisions")
+    assert await months.office.worker(sealed=log).work()
+    log.close()
+    status = await months.office.status(export_id)
+    assert (status["state"], "is missing" in status["error"]) == ("queued", True)
+    await months.office.door.ask("DELETE", f"/v1/exports/{export_id}", by=AUDITOR)

@@ -1,0 +1,272 @@
+"""Who builds exports, what they do when something breaks, and when bundles end."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from service.domain.refusal import refuse
+from service.exports.build import build
+from service.exports.child import Child
+from service.exports.expiry import forget
+from service.exports.jobs import LeaseLost, Taken, record
+from service.exports.worker import MOST_TRIES
+from service.settings import Settings
+from service.storage.objects import Objects, StoreUnavailable
+from tests.api.door import KEY
+from tests.api.people import AUDITOR
+from tests.api.story import MUSIC, Story
+from tests.exports.breaking import Breaking
+from tests.exports.bundles import Office, taken_by_nobody
+
+PERSONAL: Final = ("artists", "content", "events")
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def stored(office: Office, export_id: str) -> list[str]:
+    """Return the names of all files there are of an export, with the fence they were made under."""
+    found = await office.shop.objects.below(export_id)
+    return [one.name.removeprefix(f"{export_id}/") for one in found]
+
+
+async def test_what_broke_off_goes_on_where_it_was(office: Office) -> None:
+    """After its lease; with the same revision, and files that were finished are not made again."""
+    revision = await Story(office.door).revision()
+    export_id = await office.ask("policies", "events")
+    shop = replace(office.shop, objects=Breaking(office.shop.objects, 1))
+    with pytest.raises(StoreUnavailable):
+        await build(shop, await taken_by_nobody(office))
+    assert not await office.worker().work()  # it may still be at work
+    await Story(office.door).register("zoe")
+    await office.door.advance(timedelta(seconds=61))
+    assert (await office.status(export_id))["progress"]["tries"] == 1
+    assert await office.worker().work()
+    bundle = await office.fetch(export_id)
+    assert bundle.manifest["revision"] == revision == len(bundle.rows("events"))
+    assert {"1/policies.parquet", "2/events.parquet"} <= set(await stored(office, export_id))
+
+
+async def test_one_export_is_built_by_one_worker(office: Office) -> None:
+    """However many look at the same moment."""
+    made: list[str] = []
+
+    async def making(taken: Taken) -> None:
+        made.append(taken.export_id)
+        await build(office.shop, taken)
+
+    asked = [await office.ask("policies") for _ in range(3)]
+    await asyncio.gather(*(office.worker(making).work() for _ in range(5)))
+    assert sorted(made) == sorted(asked)
+
+
+async def test_what_fails_is_tried_again_and_then_no_more(office: Office) -> None:
+    """Its row says so; what the error was is in the service's log."""
+    export_id = await office.ask("policies")
+
+    async def breaking(_: Taken) -> None:
+        raise OSError("the disk is full")
+
+    for tries in range(1, MOST_TRIES + 1):
+        assert await office.worker(breaking).work()
+        status = await office.status(export_id)
+        assert status["progress"]["tries"] == tries
+        assert status["state"] == ("failed" if tries == MOST_TRIES else "queued")
+        await office.door.advance(timedelta(seconds=31))
+    assert "Ask for it again" in status["error"]
+    assert not await office.worker().work()
+
+
+async def test_what_kills_every_worker_fails_in_the_end(office: Office) -> None:
+    """Nobody is left to say what it was; so who takes it last does not begin."""
+    export_id = await office.ask("policies")
+    for _ in range(MOST_TRIES):
+        await taken_by_nobody(office)
+        await office.door.advance(timedelta(seconds=61))
+    assert await office.worker().work()
+    assert (await office.status(export_id))["state"] == "failed"
+
+
+async def test_what_cannot_be_had_fails_at_once(office: Office) -> None:
+    """And says why: nothing would be different the next time."""
+    export_id = await office.ask("policies")
+
+    async def refusing(_: Taken) -> None:
+        raise refuse("filters.run", "unknown_run", "no decision names this run")
+
+    assert await office.worker(refusing).work()
+    status = await office.status(export_id)
+    assert (status["state"], status["error"]) == (
+        "failed",
+        "filters.run: no decision names this run",
+    )
+
+
+async def test_a_bundle_expires(office: Office) -> None:
+    """Its files are deleted when its time is over, and the row stays."""
+    bundle = await office.bundle("policies")
+    export_id = bundle.manifest["export_id"]
+    await office.door.advance(timedelta(days=29))
+    await office.worker().tidy()
+    assert (await office.status(export_id))["state"] == "ready"
+    await office.door.advance(timedelta(days=2))
+    await office.worker().tidy()
+    status = await office.status(export_id)
+    assert (status["state"], status["manifest"], status["files"]) == ("expired", None, [])
+    assert await stored(office, export_id) == []
+    path = f"/v1/exports/{export_id}/files/manifest.json"
+    assert (await office.door.ask("GET", path, by=AUDITOR)).status_code == 404
+
+
+async def test_an_erasure_takes_bundles_with_people_away(office: Office) -> None:
+    """Whoever they are narrowed to: nobody looks inside. Those without people stay."""
+    await Story(office.door).register("eve")
+    personal = await office.bundle(*PERSONAL, filters={"until": "2020-01-01T00:00:00Z"})
+    policies = await office.bundle("policies")
+    await office.door.done("POST", "/v1/artists/eve/erasure", by=AUDITOR)
+    await office.worker().tidy()
+    states = [
+        (await office.status(one.manifest["export_id"]))["state"] for one in (personal, policies)
+    ]
+    assert states == ["expired", "ready"]
+    assert await stored(office, personal.manifest["export_id"]) == []
+    later = await office.bundle("artists", as_of=8)
+    await office.worker().tidy()
+    assert (await office.status(later.manifest["export_id"]))["state"] == "ready"
+
+
+async def test_forgetting_deletes_at_once(office: Office) -> None:
+    """For who has to know that nothing is left; an export that waits is made without them."""
+    await Story(office.door).register("fay")
+    personal = await office.bundle("artists")
+    waiting = await office.ask("artists")
+    answer = await office.door.done("POST", "/v1/artists/fay/erasure", by=AUDITOR)
+    await forget(office.desk.database, office.shop.objects, answer["revision"])
+    assert await forget(office.desk.database, office.shop.objects, answer["revision"]) == 0
+    assert await stored(office, personal.manifest["export_id"]) == []
+    assert await office.worker().work()
+    bundle = await office.fetch(waiting)
+    assert "fay" not in {row["artist_id"] for row in bundle.rows("artists")}
+
+
+async def test_who_is_erased_while_a_bundle_is_built_is_not_in_it(office: Office) -> None:
+    """The worker loses it and leaves nothing behind; it is begun anew."""
+    await Story(office.door).register("gil")
+    export_id = await office.ask("artists", "events")
+    made: list[int] = []
+
+    async def making(taken: Taken) -> None:
+        made.append(taken.fence)
+        await build(office.shop, taken)
+        if len(made) == 1:
+            await office.door.done("POST", "/v1/artists/gil/erasure", by=AUDITOR)
+            await forget(office.desk.database, office.shop.objects)
+            name = f"{export_id}/{taken.fence}/late"
+            await office.shop.objects.put(name, Path(__file__))
+            async with office.desk.database.keep() as session:
+                await record(session, taken)
+
+    worker = office.worker(making)
+    assert await worker.work()
+    assert await stored(office, export_id) == []
+    assert await worker.work()
+    bundle = await office.fetch(export_id)
+    assert made == [1, 3]
+    assert "gil" not in {row["artist_id"] for row in bundle.rows("artists")}
+
+
+async def test_who_deletes_an_export_stops_it(office: Office) -> None:
+    """Whatever a worker still makes of it is deleted as well."""
+    export_id = await office.ask("policies")
+
+    async def making(taken: Taken) -> None:
+        answer = await office.door.ask("DELETE", f"/v1/exports/{taken.export_id}", by=AUDITOR)
+        assert answer.status_code == 204
+        with pytest.raises(LeaseLost):
+            await build(office.shop, taken)
+        raise LeaseLost(taken.export_id)
+
+    assert await office.worker(making).work()
+    await office.worker().tidy()
+    assert (await office.status(export_id))["state"] == "expired"
+    assert await stored(office, export_id) == []
+
+
+async def test_a_worker_that_stops_hands_its_export_back(office: Office) -> None:
+    """At once, and it does not count as a try."""
+    export_id = await office.ask("policies")
+    begun = asyncio.Event()
+
+    async def for_ever(_: Taken) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    async with office.worker(for_ever):
+        await begun.wait()
+        assert (await office.status(export_id))["state"] == "running"
+    status = await office.status(export_id)
+    assert (status["state"], status["progress"]["tries"]) == ("queued", 0)
+    async with office.worker() as worker, asyncio.timeout(20):
+        worker.look()
+        while (await office.status(export_id))["state"] != "ready":  # noqa: ASYNC110 - it is another process's, as a rule
+            await asyncio.sleep(0.01)
+
+
+async def test_a_process_of_its_own_builds_the_same(office: Office, tmp_path: Path) -> None:
+    """With the service's settings, and no more than it needs of them."""
+    here = await office.bundle("policies", "content", "consents", openings=True, as_of=8)
+    objects = Objects(tmp_path / "kept")
+    settings = Settings(
+        database_url=office.door.database_url,
+        key_encryption_key=KEY,
+        exports=str(tmp_path / "kept"),
+    )
+    child = Child.of(office.desk.database, settings)
+    other = replace(office, desk=replace(office.desk, objects=objects))
+    export_id = await office.ask("policies", "content", "consents", openings=True, as_of=8)
+    assert await other.worker(child.build).work()
+    status = await office.status(export_id)
+    assert status["state"] == "ready", status["error"]
+    for made, again in zip(here.manifest["datasets"], status["manifest"]["datasets"], strict=True):
+        assert made["files"] == again["files"]
+    names = {Path(one.name).name for one in await objects.below(export_id)}
+    assert names == set(status["files"])
+
+
+async def test_a_process_says_what_cannot_be_had(office: Office, tmp_path: Path) -> None:
+    """What it prints is why the export fails; what ends otherwise is tried again."""
+    settings = Settings(
+        database_url=office.door.database_url, key_encryption_key=KEY, exports=str(tmp_path)
+    )
+    child = Child.of(office.desk.database, settings)
+    said = {3: "failed", 4: "running", 1: "queued"}
+    for status, state in said.items():
+        export_id = await office.ask("policies")
+        command = ("/bin/sh", "-c", f"echo there is none; exit {status}")
+        assert await office.worker(replace(child, command=command).build).work()
+        found = await office.status(export_id)
+        assert found["state"] == state
+        if status == next(iter(said)):
+            assert "there is none" in found["error"]
+
+
+@pytest.mark.parametrize("pack", ["licensing-certification"])
+async def test_a_pack_is_part_of_a_bundle(office: Office, pack: str) -> None:
+    """Its files are in the manifest, with their digests; what it is about has to be said."""
+    story = Story(office.door)
+    await story.say("ana", "opt_in", MUSIC)
+    await story.check(MUSIC, "song")
+    wanted: dict[str, Any] = {"packs": [pack], "filters": {"use": MUSIC, "recipient": "internal"}}
+    bundle = await office.bundle(**wanted)
+    [described] = bundle.manifest["packs"]
+    assert described["name"] == pack
+    assert described["files"]
+    for file in described["files"]:
+        assert (bundle.folder / file["name"]).stat().st_size == file["bytes"]
+    await story.register("hal")
+    await office.door.done("POST", "/v1/artists/hal/erasure", by=AUDITOR)
+    await office.worker().tidy()
+    assert (await office.status(bundle.manifest["export_id"]))["state"] == "expired"

@@ -1,0 +1,99 @@
+"""`GET /v1/decisions` answers the same before and after a month is sealed."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.auth.local_issuer import LocalIssuer
+from service.domain.instant import DAY
+from service.sealing.sealing import Sealer
+from service.storage.objects import Objects
+from tests.api.door import Door, make_clock_movable, make_issuer, open_door
+from tests.api.people import AUDITOR, PIPELINE
+from tests.api.story import MUSIC, RECOMMENDATION, Story
+from tests.sealing.months import silent
+
+
+@pytest.fixture(scope="module")
+def issuer() -> LocalIssuer:
+    """Return the issuer of every token in these tests."""
+    return make_issuer()
+
+
+@pytest.fixture
+async def begun(database_url: str, issuer: LocalIssuer, tmp_path: Path) -> AsyncIterator[Story]:
+    """Return a platform with launch terms, two artists and three tracks, that seals its log."""
+    await make_clock_movable(database_url)
+    async with open_door(database_url, issuer, sealed_decisions=str(tmp_path / "sealed")) as door:
+        story = Story(door)
+        await story.begin()
+        yield story
+
+
+async def seal_everything(door: Door, folder: Path) -> None:
+    """Seal all months there are, as if they were over."""
+    services = door.services
+    place = services.settings.sealed_decisions
+    assert place is not None
+    sealer = Sealer(services.database, services.appender, Objects(place), folder)
+    assert await sealer.seal(door.clock.now() + 100 * DAY, tell=silent)
+
+
+async def read(door: Door, *paths: str) -> list[Any]:
+    """Return what is read at some paths, as JSON."""
+    return [await door.done("GET", f"/v1/decisions{path}", by=AUDITOR) for path in paths]
+
+
+async def test_answers_are_the_same_from_files(begun: Story, tmp_path: Path) -> None:
+    """Lists by content, by artist and by all else, page by page, and every decision."""
+    door = begun.door
+    await begun.say("ben", "opt_out")
+    named = [await begun.check(RECOMMENDATION, "tune", "song", "nowhere")]
+    named += [await begun.check(RECOMMENDATION, "song", run="r-1") for _ in range(3)]
+    for artists in (["ben", "nobody"], ["ben"]):
+        body = {"use": MUSIC, "artists": artists}
+        named.append(await door.done("POST", "/v1/checks", body, by=PIPELINE))
+    paths = [
+        *(
+            "",
+            "?limit=2",
+            "?content=song",
+            "?content=tune&outcome=denied",
+            "?artist=ben",
+            "?run=r-1",
+        ),
+        *(f"?use={MUSIC}&limit=1", "?reason=opted_out", "?to=2020-01-01T00:00:00Z"),
+        *(f"/{one['decision_id']}" for one in named),
+        f"/{named[0]['decision_id']}?start=1&limit=1",
+    ]
+    before = await read(door, *paths)
+    cursor = before[1]["next_cursor"]
+    assert cursor is not None
+    await seal_everything(door, tmp_path)
+    assert await read(door, *paths) == before
+    assert await read(door, f"?cursor={cursor}&limit=4") == [
+        {"decisions": before[0]["decisions"][2:], "next_cursor": None}
+    ]
+
+
+async def test_a_file_that_was_altered_is_told_and_not_read(begun: Story, tmp_path: Path) -> None:
+    """With which it is; what the other files hold is found."""
+    door = begun.door
+    await begun.check(RECOMMENDATION, "song")
+    await seal_everything(door, tmp_path)
+    (path,) = (tmp_path / "sealed").glob("*/decisions-*")
+    path.write_bytes(path.read_bytes() + b"?")
+    answer = await door.ask("GET", "/v1/decisions", by=AUDITOR)
+    assert answer.status_code == 503
+    assert f"{path.name} was altered" in answer.json()["detail"]
+
+
+async def test_nobody_is_answered_in_a_month_that_is_sealed(begun: Story, tmp_path: Path) -> None:
+    """Nothing is permitted that could not be recorded."""
+    await begun.check(RECOMMENDATION, "song")
+    await seal_everything(begun.door, tmp_path)
+    body = {"use": RECOMMENDATION, "content": ["song"]}
+    answer = await begun.door.ask("POST", "/v1/checks", body, by=PIPELINE)
+    assert answer.status_code == 503

@@ -1,0 +1,142 @@
+"""Sealed months of the decision log: rows and files are what the ledger says, or it is told."""
+
+import asyncio
+import random
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from service.verify.database import Trust, verify_database
+from service.verify.finding import Report, What
+from service.verify.sealed import NO_PLACE
+from tests.conftest import migrated_database
+from tests.sealing.months import made_up, several_months
+from tests.transparency.logs import superuser
+from tests.verify.seeded import KEK, copied
+
+
+class Folder:
+    """Sealed files in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder."""
+        self.folder = folder
+
+    async def fetch(self, name: str, into: Path) -> bool:
+        """Copy one."""
+        path = self.folder / name
+        there = await asyncio.to_thread(path.exists)
+        if there:
+            await asyncio.to_thread(shutil.copyfile, path, into)
+        return there
+
+    def change(self, kind: str) -> str:
+        """Flip a bit of the first file of a kind; return its name."""
+        path = self.first(kind)
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.chmod(0o644)
+        path.write_bytes(data)
+        return str(path.relative_to(self.folder))
+
+    def first(self, kind: str) -> Path:
+        """Return the first file of a kind."""
+        return min(self.folder.rglob(f"{kind}-*.parquet"))
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A ledger with sealed months, and the folder that they are in."""
+
+    url: str
+    folder: Path
+
+
+@pytest.fixture(scope="session")
+def sealed(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sealed]:
+    """Return months that are sealed once; nobody may change them."""
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        url = runner.run(stack.enter_async_context(migrated_database(postgres_url)))
+        try:
+            yield runner.run(_seal(url, tmp_path_factory.mktemp("sealed")))
+        finally:
+            runner.run(stack.aclose())
+
+
+async def _seal(url: str, folder: Path) -> Sealed:
+    async with several_months(url, folder) as months:
+        await months.record(*made_up(random.Random(5), 30))
+        await months.seal()
+        return Sealed(url, months.folder)
+
+
+@pytest.fixture
+async def months(postgres_url: str, sealed: Sealed, tmp_path: Path) -> AsyncIterator[Sealed]:
+    """Return a copy of them, to be changed."""
+    folder = Path(shutil.copytree(sealed.folder, tmp_path / "sealed"))
+    async with copied(postgres_url, sealed.url) as url:
+        yield Sealed(url, folder)
+
+
+async def looked_at(months: Sealed, *, without_place: bool = False) -> Report:
+    """Look at all of it."""
+    files = None if without_place else Folder(months.folder)
+    return await verify_database(months.url, Trust(key_encryption_key=KEK), sealed=files)
+
+
+async def test_sealed_months_hold(months: Sealed) -> None:
+    """Every file, every outcome, and the root over them."""
+    report = await looked_at(months)
+    assert report.findings == ()
+    assert report.looked["rows of sealed_periods"] >= 2
+    assert report.looked["sealed files"] == 2 * report.looked["rows of sealed_periods"]
+    assert report.looked["sealed outcomes"] > 60
+    report = await looked_at(months, without_place=True)
+    assert report.holds
+    assert NO_PLACE in report.unseen
+
+
+@pytest.mark.parametrize("kind", ["decisions", "outcomes"])
+async def test_an_altered_sealed_file(months: Sealed, kind: str) -> None:
+    """One bit of it, in either kind, and one that is gone."""
+    name = Folder(months.folder).change(kind)
+    [finding] = (await looked_at(months)).findings
+    assert (finding.what, finding.where) == (What.SEALED_ALTERED, f"sealed {name}")
+    assert finding.revision is not None
+    Folder(months.folder).first(kind).unlink()
+    [finding] = (await looked_at(months)).findings
+    assert (finding.what, finding.where) == (What.SEALED_MISSING, f"sealed {name}")
+
+
+ROWS: Final = {
+    "a number": ("UPDATE sealed_periods SET decisions = decisions - 1 WHERE period = $1", True),
+    "a root": ("UPDATE sealed_periods SET root = sha256(root) WHERE period = $1", True),
+    "a file left out": ("UPDATE sealed_periods SET files = '[]' WHERE period = $1", True),
+    "removed": ("DELETE FROM sealed_periods WHERE period = $1", False),
+    "called discarded": ("UPDATE sealed_periods SET discarded_at = now() WHERE period = $1", None),
+}
+
+
+@pytest.mark.parametrize("case", ROWS)
+async def test_an_altered_row(months: Sealed, case: str) -> None:
+    """What the table says is held against the event; files are read as the event names them."""
+    statement, differs = ROWS[case]
+    async with superuser(months.url) as connection:
+        await connection.execute(statement, "2026-04")
+    [finding] = (await looked_at(months)).findings
+    assert finding.where == "sealed_periods 2026-04"
+    assert finding.revision is not None
+    assert (
+        finding.what
+        is {
+            True: What.ROW_DIFFERS,
+            False: What.ROW_MISSING,
+            None: What.SEALED_MISSING,
+        }[differs]
+    )
