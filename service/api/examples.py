@@ -152,6 +152,7 @@ BODIES: Final[Mapping[str, Any]] = {
         "subject": {"type": "pipeline", "id": "nightly-embeddings"},
         "resource": {"type": "artist", "id": "artist-1"},
     },
+    "erase_artist": {"dry_run": False},
     "place_hold": {"reason": "Case 2026/17: keep until it is settled."},
     "set_retention": {
         "rules": [

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 
 from service.api.access import SEES_RIGHTS, KeepsRecords, TokenFirst
 from service.api.context import TheServices
 from service.api.paths import IdInPath
 from service.api.schemas.rights import (
+    ErasureIn,
     ErasureOut,
     HoldIn,
     HoldList,
@@ -37,18 +38,18 @@ _HoldInPath = Annotated[
 @router.post("/artists/{artist}/erasure", name="erase_artist", response_model=ErasureOut)
 async def erase(
     artist: IdInPath,
+    body: ErasureIn,
     caller: KeepsRecords,
-    writing: WithoutBody,
+    writing: TheWriting,
     services: TheServices,
-    *,
-    dry_run: Annotated[bool, Query(description="Only say what would be destroyed.")] = False,
 ) -> Json:
     """Destroy everything that says who an artist was or what they said, for good.
 
     Once this returns, no check that starts later permits anything on their account. The ledger
-    stays whole and verifies. A legal hold refuses it.
+    stays whole and verifies. A legal hold refuses it. Whether it is meant has to be said: nobody
+    is erased because a word was misspelt or in the wrong place.
     """
-    if dry_run:
+    if body.dry_run:
         async with services.database.read() as session:
             return await try_erasing(session, artist)
     # Many rows may go: nobody else's write shares the transaction.

@@ -67,7 +67,7 @@ async def build(shop: Workshop, taken: Taken) -> None:
     the tables contradict themselves, and whatever the database or the place for files raises.
     """
     if taken.progress.pop(STALE, False):
-        await clear(shop.objects, taken.export_id)
+        await clear(shop.objects, taken.export_id, taken.fence)
     with tempfile.TemporaryDirectory(prefix="fermata-export-") as folder:
         async with _snapshot(shop) as (connection, name):
             async with _joined(shop, name) as session:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +64,14 @@ class Child:
         return cls(database, {**os.environ, **said})
 
     async def build(self, taken: Taken) -> None:
-        """Have an export's files made. Raises LeaseLost, Refused, ChildFailed."""
+        """Have an export's files made. Raises LeaseLost, Refused, ChildFailed.
+
+        However the process ends, nothing is left of what it was writing on this machine.
+        """
         command = (*self.command, taken.export_id, str(taken.fence))
-        status, said = await Writer(self.environment, command).run()
+        with tempfile.TemporaryDirectory(prefix="fermata-exporting-") as folder:
+            environment = {**self.environment, "TMPDIR": folder}
+            status, said = await Writer(environment, command).run()
         if status == _LOST:
             raise LeaseLost(taken.export_id)
         if status == _REFUSED:

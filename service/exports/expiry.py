@@ -8,12 +8,12 @@ nothing of theirs then. The row stays, to tell that there was an export.
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, cast, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, cast, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB, array
 from sqlmodel import col
 
 from service.db.engine import Database, WriteSession
-from service.db.tables import Erasure, Export, LedgerHead
+from service.db.tables import Erasure, Export, LedgerHead, LegalHold
 from service.domain.instant import Instant
 from service.exports.datasets import DATASETS
 from service.exports.jobs import STALE, UNFINISHED, State, begun, has_come
@@ -23,9 +23,9 @@ _PERSONAL: Final = [name for name, dataset in DATASETS.items() if dataset.person
 
 
 async def expire_due(session: WriteSession) -> Sequence[str]:
-    """Let every bundle expire whose time is over; return which."""
+    """Let every bundle expire whose time is over, none while a legal hold stands; return which."""
     due = (col(Export.state) == State.READY, has_come(col(Export.expires_at)))
-    return await _expire(session, *due)
+    return await _expire(session, *due, _nobody_is_held())
 
 
 async def expire_one(session: WriteSession, export_id: str) -> bool:
@@ -37,9 +37,12 @@ async def expire_one(session: WriteSession, export_id: str) -> bool:
 
 
 async def expire_older(session: WriteSession, before: Instant) -> Sequence[str]:
-    """Let every bundle expire that was finished before an instant; return which."""
+    """Let every bundle expire that was finished before an instant; return which.
+
+    None while a legal hold stands.
+    """
     old = (col(Export.state) == State.READY, col(Export.finished_at) < before)
-    return await _expire(session, *old)
+    return await _expire(session, *old, _nobody_is_held())
 
 
 async def expire_erased(session: WriteSession, revision: int | None = None) -> Sequence[str]:
@@ -72,13 +75,32 @@ async def forget(database: Database, objects: Objects, revision: int | None = No
     """Delete every bundle that may hold what an erasure up to a revision has destroyed.
 
     Returns how many exports that was about. When it returns their files are gone, but for those
-    that a worker which has lost its lease is just writing; these go within a minute.
+    that a worker which has lost its lease is just writing; these go within a minute. Asked again it
+    goes on where it broke off. Raises StoreUnavailable.
     """
     async with database.keep() as session:
         found = await expire_erased(session, revision)
-    for export_id in found:
-        await clear(objects, export_id)
+    await _discard_begun_anew(database, objects)
+    await discard_files(database, objects)
     return len(found)
+
+
+async def _discard_begun_anew(database: Database, objects: Objects) -> None:
+    """Delete what is left of exports that wait to be begun anew, and nothing that is made since.
+
+    Whoever takes one does so as well, before anything else: the mark is left for them.
+    """
+    waiting = (
+        col(Export.state) == State.QUEUED,
+        cast(col(Export.progress), JSONB).has_key(STALE),
+    )
+    async with database.read() as session:
+        found = await session.execute(
+            select(col(Export.export_id), col(Export.fence)).where(*waiting)
+        )
+        left = found.all()
+    for export_id, fence in left:
+        await clear(objects, export_id, fence)
 
 
 async def discard_files(database: Database, objects: Objects) -> int:
@@ -98,10 +120,14 @@ async def discard_files(database: Database, objects: Objects) -> int:
     return len(ended)
 
 
-async def clear(objects: Objects, export_id: str) -> None:
-    """Delete every file of one export, whoever wrote it. Raises StoreUnavailable."""
+async def clear(objects: Objects, export_id: str, fence: int | None = None) -> None:
+    """Delete every file of one export, whoever wrote it. Raises StoreUnavailable.
+
+    With a fence, only what was written under it or before: who has taken it since keeps theirs.
+    """
     for stored in await objects.below(export_id):
-        await objects.delete(stored.name)
+        if fence is None or int(stored.name.split("/")[1]) <= fence:
+            await objects.delete(stored.name)
 
 
 async def _expire(session: WriteSession, *which: ColumnElement[bool]) -> Sequence[str]:
@@ -118,6 +144,11 @@ async def _expire(session: WriteSession, *which: ColumnElement[bool]) -> Sequenc
         .returning(col(Export.export_id))
     )
     return (await session.execute(expired)).scalars().all()
+
+
+def _nobody_is_held() -> ColumnElement[bool]:
+    """Return the condition that no legal hold stands: what is about many is kept while one does."""
+    return ~exists().where(col(LegalHold.lifted_at).is_(None))
 
 
 def _may_be_personal() -> ColumnElement[Any]:

@@ -14,7 +14,7 @@ from service.db.engine import Database
 from service.domain.instant import Instant, parse_duration
 from service.exports.build import Workshop, build
 from service.exports.child import Child
-from service.exports.expiry import clear, expire_older, forget
+from service.exports.expiry import discard_files, expire_older, forget
 from service.exports.finish import Desk
 from service.exports.worker import ExportWorker
 from service.ledger.vault import Vault
@@ -62,8 +62,7 @@ class OldBundles:
         """Delete every bundle that was finished before an instant. Raises StoreUnavailable."""
         async with self.database.keep() as session:
             expired = await expire_older(session, before)
-        for export_id in expired:
-            await clear(self.objects, export_id)
+        await discard_files(self.database, self.objects)
         return len(expired)
 
 

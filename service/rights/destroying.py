@@ -79,11 +79,15 @@ _PARTS: Final = (
     _Part("titles", "content", _THEIRS_ALONE, leaving="title = NULL"),
 )
 
-MESSAGES_AGAIN: Final = text(
-    "UPDATE sends t SET message_id = NULL, reason = NULL "  # noqa: S608 - our own words
-    f"WHERE {_TOLD}"
+AGAIN: Final = (
+    text(
+        "UPDATE sends t SET message_id = NULL, reason = NULL "  # noqa: S608 - our own words
+        f"WHERE {_TOLD}"
+    ),
+    text(f"DELETE FROM private.contacts t WHERE {_OWN}"),  # noqa: S608 - likewise
 )
-"""Takes away what a letter brought back that was under way when its artist was erased."""
+"""Takes away what was under way when an artist was erased and waits for no turn in the ledger: what
+a letter brought back, and an address that somebody was just saying."""
 
 HOLDS_DEAD_ROWS: Final = (
     "private.subjects",

@@ -69,13 +69,17 @@ class SealedMonths:
     async def discard(self, before: Instant) -> int:
         """Delete the files of every month that ended before, and return how many decisions went.
 
-        One that was broken off is completed, and is not counted twice. Raises StoreUnavailable.
+        One that was broken off is completed, and is not counted twice. It ends as soon as anybody
+        is held. Raises StoreUnavailable.
         """
         async with self.database.read() as session:
             periods = await sealed_periods(session)
         discarded = 0
         for period in periods:
             if period.month.ends <= before:
+                async with self.database.read() as session:
+                    if await anybody_is_held(session):
+                        break
                 count = await discard(self.database, self.objects, period.month)
                 discarded += 0 if period.discarded else count
         return discarded

@@ -15,7 +15,7 @@ from sqlmodel import col
 from service.db.engine import Database
 from service.db.tables import Erasure
 from service.domain.instant import SECOND, Duration, Instant
-from service.rights.destroying import MESSAGES_AGAIN
+from service.rights.destroying import AGAIN
 
 _log = logging.getLogger(__name__)
 
@@ -79,7 +79,8 @@ async def _unfinished(database: Database) -> Sequence[Erased]:
 
 async def _forget(database: Database, forgetters: Forgetters, erased: Erased) -> bool:
     async with database.keep() as session:
-        await session.execute(MESSAGES_AGAIN, {"subject": erased.subject})
+        for again in AGAIN:
+            await session.execute(again, {"subject": erased.subject})
     done = True
     for name, forgetter in forgetters.items():
         try:

@@ -24,11 +24,11 @@ OTHER_LOG: Final = "checkpoints under another name: no key of that log was given
 NO_WITNESS_KEY: Final = "cosignatures: no key of their witness was given"
 
 _CHECKPOINTS: Final = """
-SELECT size, origin, note FROM ledger_checkpoints
+SELECT size, origin, coalesce(note, '') AS note FROM ledger_checkpoints
 WHERE size > $1 AND size <= $2 ORDER BY size, origin
 """
 _COSIGNATURES: Final = """
-SELECT s.size, s.origin, s.witness, s.line, c.note
+SELECT s.size, s.origin, s.witness, coalesce(s.line, '') AS line, c.note
 FROM ledger_cosignatures s LEFT JOIN ledger_checkpoints c ON c.origin = s.origin AND c.size = s.size
 WHERE s.size > $1 AND s.size <= $2 ORDER BY s.size, s.witness
 """
@@ -79,8 +79,9 @@ class Claims:
             self._findings.add(What.CHECKPOINT_UNREADABLE, size, where, str(error))
             return None
         if (claim.origin, claim.size) != (row["origin"], size):
-            says = "it is of another log or size than its row says"
+            says = f"it is of {claim.origin} over {claim.size} events, and its row says otherwise"
             self._findings.add(What.ROW_DIFFERS, size, where, says)
+            return None  # the tree may have passed that size already
         ours = [key for key in self._logs if key.name == claim.origin]
         if not ours and self._logs:
             self._findings.could_not_see(OTHER_LOG)

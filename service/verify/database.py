@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import asyncpg
 
@@ -30,6 +30,7 @@ from service.verify.small import hold_small
 from service.verify.tiles import hold_upper_tiles
 from service.verify.tree import TILE_WIDTH
 from service.verify.working import looked_at
+from service.verify.wrapped import hold_wrapped
 
 Advance: TypeAlias = Callable[[int, int], None]
 """Told how many events have been looked at, and how many there are."""
@@ -41,9 +42,16 @@ _RANGES: Final = 8
 _LARGEST: Final = (1 << 63) - 1
 
 _HEAD: Final = "SELECT size, stack, recorded_at FROM ledger_head"
-_EXTENT: Final = "SELECT coalesce(min(revision), 1), coalesce(max(revision), 0) FROM ledger"
+_EXTENT: Final = """
+SELECT coalesce(min(revision), 1), coalesce(max(revision), 0), count(*) FROM ledger
+"""
+_BEYOND: Final = "SELECT min(revision) FROM ledger WHERE revision > $1"
+_WITHIN: Final = "SELECT coalesce(max(revision), 0) FROM ledger WHERE revision <= $1"
+_MOST_MISSING: Final = 1_000_000
+"""Events that are looked for one by one where they are not; what is farther off belongs nowhere."""
 _FEW: Final = """
-SELECT revision, leaf FROM ledger WHERE kind = ANY($1::text[]) ORDER BY revision
+SELECT revision, coalesce(leaf, '') AS leaf FROM ledger
+WHERE kind = ANY($1::text[]) ORDER BY revision
 """
 _FIRST_ARTISTS: Final = "SELECT min(revision) FROM ledger WHERE kind = 'artists.registered'"
 _FINGERPRINT: Final = "SELECT fingerprint FROM private.key_check"
@@ -122,6 +130,8 @@ class _Verifying:
         await hold_small(self._connection, few, self._findings)
         await hold_sealed(self._connection, few, sealed, self._findings)
         await hold_settled(self._connection, until, few, self._findings)
+        if self._trust.key_encryption_key is not None:
+            await hold_wrapped(self._connection, self._trust.key_encryption_key, self._findings)
         tree = self._history.tree
         return self._findings.report(tree.size, tree.root())
 
@@ -134,11 +144,16 @@ class _Verifying:
             )
 
     async def _extent(self) -> int:
-        """Return the last revision that there is, and find what is before the first."""
-        first, last = await self._connection.fetchrow(_EXTENT)
+        """Return the last revision that there is, and find what is before the first or far off."""
+        first, last, number = await self._connection.fetchrow(_EXTENT)
         if first < 1:
             says = "events are numbered from 1"
             self._findings.add(What.EVENT_EXTRA, 1, f"ledger {first}", says)
+        if last > number + _MOST_MISSING:
+            beyond = await self._connection.fetchval(_BEYOND, number + _MOST_MISSING)
+            says = f"there are {number} events, and none can be of this revision"
+            self._findings.add(What.EVENT_EXTRA, beyond, f"ledger {beyond}", says)
+            last = await self._connection.fetchval(_WITHIN, number + _MOST_MISSING)
         until: int = last
         return until
 
@@ -195,12 +210,17 @@ class _Verifying:
             self._findings.add(What.ROW_DIFFERS, revision, f"ledger {revision}", says)
 
     async def _hold_head(self) -> None:
-        head = await self._connection.fetchrow(_HEAD)
-        tree = self._history.tree
-        if head is None:
+        heads = await self._connection.fetch(_HEAD)
+        if len(heads) > 1:
+            says = f"there are {len(heads)} heads"
+            self._findings.add(What.HEAD_DIFFERS, None, "ledger_head", says)
+        for head in heads:
+            self._hold_one_head(head)
+        if not heads:
             self._findings.add(What.HEAD_DIFFERS, None, "ledger_head", "there is no head")
-            return
-        size = head["size"]
+
+    def _hold_one_head(self, head: Any) -> None:
+        tree, size = self._history.tree, head["size"]
         if size > tree.size:
             says = f"the head counts {size} events: those after {tree.size} are not there"
             self._findings.add(What.EVENT_MISSING, tree.size + 1, "ledger_head", says)

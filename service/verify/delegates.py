@@ -106,7 +106,7 @@ class Delegates:
         made = self._rows.pop(_key(subject, row["delegate"]), None)
         if made is not None:
             if stored != made:
-                first = min(revision, made.revision)
+                first = made.revision if revision is None else min(revision, made.revision)
                 says = "it is not as events left it"
                 self._findings.add(What.ROW_DIFFERS, first, named, says)
             return

@@ -106,7 +106,7 @@ class EventReader:
             return []
         try:
             rows = _ROWS.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             rows = []
         if len(rows) != leaf.get("count"):
             self._add(What.EVENT_UNREADABLE, revision, "its batch has another number of rows")
@@ -121,19 +121,20 @@ class EventReader:
             if ciphertext is not None:
                 self._beside(What.ROW_EXTRA, revision, "its leaf commits to nothing private")
             return None
-        if self._few.erased_after(leaf["subject"], revision):
+        subject = leaf["subject"]
+        if self._few.erased_after(subject, revision):
             self._hold_erased(revision, stored)
             return None
-        if leaf["subject"] in self._few.erased:
+        if subject in self._few.erased:
             self._against(revision, "an erased artist can say nothing any more")
         if ciphertext is None and self._may_name_an_erased(leaf["type"], revision):
             self._findings.looked[DELEGATE_ERASED] += 1
             return None
-        if ciphertext is None or stored["subject"] != leaf["subject"]:
+        if ciphertext is None or stored["subject"] != subject:
             self._beside(What.PRIVATE_MISSING, revision, "it is gone, though nobody was erased")
             return None
         if stored["wrapped_key"] is None:
-            says = f"the artist's key is gone, though nobody was erased: {leaf['subject']}"
+            says = f"the artist's key is gone, though nobody was erased: {subject}"
             self._findings.add(What.PRIVATE_MISSING, revision, "private.subjects", says)
             return None
         return self._opened(revision, leaf, stored)
@@ -164,7 +165,7 @@ class EventReader:
                 stored["ciphertext"],
             )
             details = _DETAILS.decode(opened)
-        except (Broken, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (Broken, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._beside(What.PRIVATE_ALTERED, revision, str(error))
             return None
         self._findings.looked["private parts"] += 1

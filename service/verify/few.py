@@ -130,11 +130,12 @@ class Folding:
         use, known = leaf["use"], self.few.versions
         earlier = known.get(use, [])
         texts = frozenset(leaf["texts"].items())
+        recipients = _texts(leaf["recipients"])
         version = PolicyVersion(
             use=use,
             version=len(earlier) + 1,
             mode=Mode(leaf["mode"]),
-            recipients=frozenset(leaf["recipients"]),
+            recipients=frozenset(recipients),
             notice_period=period(leaf["notice_period"]),
             texts=texts,
             editorial=leaf["editorial"],
@@ -179,6 +180,13 @@ class Folding:
 
     def _against(self, revision: int, why: str) -> None:
         self._findings.add(What.AGAINST_THE_RULES, revision, "ledger", why)
+
+
+def _texts(value: object) -> list[str]:
+    """Return a list of texts. Raises TypeError for anything else."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise TypeError("there is no list of texts where there has to be one")
+    return value
 
 
 class Shown:

@@ -37,7 +37,9 @@ KINDS: Final = frozenset(
 
 
 def read_leaf(data: bytes) -> Leaf:
-    """Return what an event's bytes say. Raises ValueError saying why they are no event.
+    """Return what an event's bytes say: its kind is known, its time and its subject can be read.
+
+    Raises ValueError saying why they are no event, whatever they are.
 
     They have to be in the one spelling that there is of them (RFC 8785), or two readers could read
     two things.
@@ -46,15 +48,28 @@ def read_leaf(data: bytes) -> Leaf:
         raise ValueError(f"it has {len(data)} bytes, and an entry has {LONGEST} at most")
     try:
         leaf = msgspec.json.decode(data, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        encoded = msgspec.json.encode(leaf, order="sorted")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"its bytes are no JSON object: {error}") from None
-    if msgspec.json.encode(leaf, order="sorted") != data:
+    if encoded != data:
         raise ValueError("its bytes are not in their one canonical spelling")
-    if leaf.get("v") != FORMAT or leaf.get("type") not in KINDS:
-        raise ValueError(f"it is of a kind nobody knows here: {str(leaf.get('type'))[:40]!r}")
+    kind = leaf.get("type")
+    if leaf.get("v") != FORMAT or not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"it is of a kind nobody knows here: {str(kind)[:40]!r}")
+    instant(leaf.get("at"))
+    if not isinstance(leaf.get("subject", None if "commitment" in leaf else ""), str):
+        raise ValueError("it does not say whose it is")  # noqa: TRY004 - of bytes, not of a caller
     if not _NONCE.fullmatch(str(leaf.get("nonce"))):
         raise ValueError("it has no nonce of 16 bytes")
     return leaf
+
+
+def stored_json(text: str | None) -> Any:
+    """Read what a table has as JSON; what cannot be read is returned as it is: no event says so."""
+    try:
+        return msgspec.json.decode(text or "")
+    except (msgspec.DecodeError, RecursionError):
+        return text
 
 
 def instant(text: object) -> int:
@@ -77,4 +92,7 @@ def period(text: object) -> int:
     if found is None:
         raise ValueError(f"{str(text)[:40]!r} is no length of time")
     units = {unit: int(number) for unit, number in found.groupdict("0").items()}
-    return timedelta(**units) // _MICROSECOND
+    try:
+        return timedelta(**units) // _MICROSECOND
+    except OverflowError:
+        raise ValueError(f"{str(text)[:40]!r} is longer than any time") from None

@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
 from service.verify.event import Event
 from service.verify.few import Few, Shown
 from service.verify.finding import Findings, What
-from service.verify.leaf import instant
+from service.verify.leaf import instant, stored_json
 
 Key: TypeAlias = tuple[Any, ...]
 Values: TypeAlias = tuple[Any, ...]
@@ -205,7 +203,7 @@ class Said:
         """Return what can be compared of a stored row."""
         if not self._sees:
             return (values[0], *_UNSEEN)
-        return (*values[:-1], msgspec.json.decode(values[-1]))
+        return (*values[:-1], stored_json(values[-1]))
 
     def _hold_against_the_rules(
         self, event: Event, said: Mapping[str, Any], expires_at: int | None

@@ -184,6 +184,9 @@ def _by_revision(table: Made, rows: list[Any], findings: Findings) -> dict[int, 
     found: dict[int, dict[Key, Values]] = defaultdict(dict)
     for row in rows:
         key, values = table.split(row)
+        if key in found[row[0]]:  # the database's own keys may have been dropped
+            named, says = where(table.name, table.keys, key), "it is there more than once"
+            findings.add(What.ROW_EXTRA, row[0], named, says)
         found[row[0]][key] = values
     if rows:
         findings.saw(f"rows of {table.name}", len(rows))

@@ -28,8 +28,8 @@ def _beyond(table: str) -> Question:
         table,
         What.ROW_EXTRA,
         "there is no event of this revision",
-        f"SELECT revision, 'revision=' || revision FROM {table} "  # noqa: S608 - names of ours
-        "WHERE revision < 1 OR revision > $1",
+        f"SELECT revision, 'revision=' || coalesce(revision::text, 'NULL') FROM {table} "  # noqa: S608 - names of ours
+        "WHERE revision IS NULL OR revision < 1 OR revision > $1",
         "size",
     )
 
@@ -102,6 +102,15 @@ _QUESTIONS: Final = (
         "JOIN artists a ON a.subject = c.subject "
         "WHERE c.acting_as = 'artist' AND a.artist_id IS DISTINCT FROM c.actor "
         "GROUP BY c.subject",
+    ),
+    Question(
+        "delegates",
+        What.ROW_MISSING,
+        "nobody is named any more whom this reference of a delegate's stands for",
+        "SELECT min(c.revision), 'subject=' || c.subject || ' reference=' || c.actor "
+        "FROM consents c WHERE c.acting_as = 'delegate' AND c.actor LIKE 'dlg\\_%' "
+        "AND NOT EXISTS (SELECT FROM delegates d WHERE d.subject = c.subject "
+        "AND c.actor IN (d.reference, d.delegate)) GROUP BY c.subject, c.actor",
     ),
     *(_nobodys(table) for table in ("consents", "deliveries", "bounces")),
     _erased("private.subjects"),

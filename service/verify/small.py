@@ -4,15 +4,17 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
-import msgspec
-
 from service.verify.connecting import Connection, has_table
 from service.verify.few import Few
 from service.verify.finding import Findings, What
+from service.verify.leaf import stored_json
 from service.verify.many import where
 
 Rows: TypeAlias = Mapping[tuple[Any, ...], tuple[Any, ...]]
 """Rows by their key; the last value is the revision that a row follows from."""
+
+Stored: TypeAlias = list[tuple[tuple[Any, ...], tuple[Any, ...]]]
+"""Rows with their keys, as they are stored: nobody knows yet that each is there once."""
 
 _AT_ONCE: Final = 100
 
@@ -20,10 +22,15 @@ _AT_ONCE: Final = 100
 async def hold_small(connection: Connection, few: Few, findings: Findings) -> None:
     """Hold all of them against what the events add up to."""
     for table, keys, values, made, stored in _TABLES:
-        if await has_table(connection, table):
-            rows = await stored(connection)
-            findings.saw(f"rows of {table}", len(rows))
-            _compare(table, keys, values, made(few), rows, findings)
+        there = await stored(connection) if await has_table(connection, table) else []
+        findings.saw(f"rows of {table}", len(there))
+        rows: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        for key, row in there:
+            if key in rows:  # the database's own keys may have been dropped
+                says = "it is there more than once"
+                findings.add(What.ROW_EXTRA, row[-1], where(table, keys, key), says)
+            rows[key] = row
+        _compare(table, keys, values, made(few), rows, findings)
 
 
 def _compare(
@@ -50,27 +57,27 @@ def _compare(
 
 def _in_order(rows: Rows, keys: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Return keys in the order of their rows' revisions: the first wrong one is always told."""
-    return sorted(keys, key=lambda key: (rows[key][-1] or 0, key))
+    return sorted(keys, key=lambda key: (rows[key][-1] or 0, str(key)))
 
 
 def _charter(few: Few) -> Rows:
     return {(revision,): row for revision, row in few.charter.items()}
 
 
-async def _stored_charter(connection: Connection) -> Rows:
+async def _stored_charter(connection: Connection) -> Stored:
     rows = await connection.fetch(
         "SELECT revision, platform, min_notice_period, recorded_at, revision FROM charter"
     )
-    return {(row[0],): tuple(row)[1:] for row in rows}
+    return [((row[0],), tuple(row)[1:]) for row in rows]
 
 
 def _uses(few: Few) -> Rows:
     return {(use,): row for use, row in few.uses.items()}
 
 
-async def _stored_uses(connection: Connection) -> Rows:
+async def _stored_uses(connection: Connection) -> Stored:
     rows = await connection.fetch("SELECT use, names, revision FROM uses")
-    return {(row[0],): (msgspec.json.decode(row[1]), row[2]) for row in rows}
+    return [((row[0],), (stored_json(row[1]), row[2])) for row in rows]
 
 
 def _policies(few: Few) -> Rows:
@@ -90,12 +97,12 @@ def _policies(few: Few) -> Rows:
     }
 
 
-async def _stored_policies(connection: Connection) -> Rows:
+async def _stored_policies(connection: Connection) -> Stored:
     rows = await connection.fetch(
         "SELECT use, version, mode, recipients, notice_period, editorial, launch, terms,"
         " published_at, revision FROM policies"
     )
-    return {tuple(row)[:2]: tuple(row)[2:] for row in rows}
+    return [(tuple(row)[:2], tuple(row)[2:]) for row in rows]
 
 
 def _texts(few: Few) -> Rows:
@@ -107,17 +114,17 @@ def _texts(few: Few) -> Rows:
     }
 
 
-async def _stored_texts(connection: Connection) -> Rows:
+async def _stored_texts(connection: Connection) -> Stored:
     """Read the words themselves, a few at a time: their digest is what the ledger has."""
-    found: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    found: Stored = []
     cursor = await connection.cursor(
-        "SELECT t.use, t.version, t.locale, t.text, t.sha256, p.revision"
+        "SELECT t.use, t.version, t.locale, coalesce(t.text, ''), t.sha256, p.revision"
         " FROM policy_texts t LEFT JOIN policies p ON p.use = t.use AND p.version = t.version"
     )
     while rows := await cursor.fetch(_AT_ONCE):
         for use, version, locale, text, digest, revision in rows:
             words = sha256(text.encode()).hexdigest()
-            found[use, version, locale] = (words, digest, revision)
+            found.append(((use, version, locale), (words, digest, revision)))
     return found
 
 
@@ -129,29 +136,29 @@ def _notices(few: Few) -> Rows:
     }
 
 
-async def _stored_notices(connection: Connection) -> Rows:
+async def _stored_notices(connection: Connection) -> Stored:
     rows = await connection.fetch(
         "SELECT notice_id, use, version, announced_at, revision FROM notices"
     )
-    return {(row[0],): tuple(row)[1:] for row in rows}
+    return [((row[0],), tuple(row)[1:]) for row in rows]
 
 
 def _retention(few: Few) -> Rows:
     return {(what,): row for what, row in few.retention.items()}
 
 
-async def _stored_retention(connection: Connection) -> Rows:
+async def _stored_retention(connection: Connection) -> Stored:
     rows = await connection.fetch("SELECT what, keep, set_at, revision FROM retention_rules")
-    return {(row[0],): tuple(row)[1:] for row in rows}
+    return [((row[0],), tuple(row)[1:]) for row in rows]
 
 
 def _erasures(few: Few) -> Rows:
     return {(revision,): (subject, at, revision) for subject, (revision, at) in few.erased.items()}
 
 
-async def _stored_erasures(connection: Connection) -> Rows:
+async def _stored_erasures(connection: Connection) -> Stored:
     rows = await connection.fetch("SELECT revision, subject, erased_at, revision FROM erasures")
-    return {(row[0],): tuple(row)[1:] for row in rows}
+    return [((row[0],), tuple(row)[1:]) for row in rows]
 
 
 _Table: TypeAlias = tuple[
@@ -159,7 +166,7 @@ _Table: TypeAlias = tuple[
     Sequence[str],
     Sequence[str],
     Callable[[Few], Rows],
-    Callable[[Connection], Awaitable[Rows]],
+    Callable[[Connection], Awaitable[Stored]],
 ]
 
 _TABLES: Final[Sequence[_Table]] = (

@@ -12,7 +12,8 @@ _BODIES: Final = 8 << 20
 """Bytes of batches read at once, unless one is larger."""
 
 EVENTS: Final = """
-SELECT l.revision, l.recorded_at, l.kind, l.leaf, l.leaf_hash, octet_length(b.body) AS size,
+SELECT l.revision, l.recorded_at, l.kind, coalesce(l.leaf, '') AS leaf, l.leaf_hash,
+    octet_length(b.body) AS size,
     d.subject, d.ciphertext, s.wrapped_key
 FROM ledger l
 LEFT JOIN ledger_batches b ON b.revision = l.revision AND b.revision > $1 AND b.revision <= $2

@@ -8,11 +8,11 @@ from service.verify.finding import Findings, Span, What
 from service.verify.tree import TILE_HEIGHT, TILE_WIDTH, Tree, hashes_in
 
 _LOWER: Final = """
-SELECT number, hashes FROM ledger_tiles
+SELECT number, coalesce(hashes, '') FROM ledger_tiles
 WHERE level = 0 AND number >= $1 AND number < $2 ORDER BY number
 """
 _TILES: Final = """
-SELECT level, number, root, CASE WHEN level > 0 THEN hashes END AS hashes
+SELECT level, number, root, CASE WHEN level > 0 THEN coalesce(hashes, '') END AS hashes
 FROM ledger_tiles ORDER BY level, number
 """
 _ROWS: Final = 1_000

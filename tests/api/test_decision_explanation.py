@@ -255,7 +255,9 @@ async def test_after_an_erasure_the_proofs_remain(told: Story) -> None:
 
 async def erase(story: Story, artist: str) -> None:
     """Erase an artist."""
-    response = await story.door.ask("POST", f"/v1/artists/{artist}/erasure", by=AUDITOR)
+    response = await story.door.ask(
+        "POST", f"/v1/artists/{artist}/erasure", {"dry_run": False}, by=AUDITOR
+    )
     assert response.is_success, response.text
 
 

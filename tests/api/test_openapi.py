@@ -81,7 +81,7 @@ LAST: Final = ("lift_hold", "delete_export", "erase_artist")
 
 def in_order() -> Iterator[Operation]:
     """Yield the operations as the story of the examples goes; what ends something comes last."""
-    yield from (OPERATIONS[name] for name in BODIES)
+    yield from (OPERATIONS[name] for name in BODIES if name not in LAST)
     yield from (OPERATIONS[name] for name in OPERATIONS if name not in {*BODIES, *LAST})
     yield from (OPERATIONS[name] for name in LAST)
 

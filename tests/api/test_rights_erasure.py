@@ -28,11 +28,12 @@ KEY_BYTES: Final = read_key(KEY.get_secret_value())
 MARK: Final = "unmistakable"
 ARTIST: Final = "an-unmistakable-artist"
 ERASURE: Final = f"/v1/artists/{ARTIST}/erasure"
+MEANT: Final = {"dry_run": False}
 
 
 async def erase(door: Door, artist: str = ARTIST, key: str | None = None) -> Any:
     """Erase an artist."""
-    return await door.done("POST", f"/v1/artists/{artist}/erasure", by=AUDITOR, key=key)
+    return await door.done("POST", f"/v1/artists/{artist}/erasure", MEANT, by=AUDITOR, key=key)
 
 
 async def live(story: Story) -> None:
@@ -234,11 +235,23 @@ async def test_an_id_that_comes_back_is_somebody_new(begun: Story) -> None:
     assert await begun.reasons(RECOMMENDATION, "song") == ["window_closed"]
 
 
+@pytest.mark.parametrize(
+    "body", [None, {}, {"dryrun": True}, {"dry_run": None}, {"dry_run": "yes"}]
+)
+async def test_nobody_is_erased_by_a_slip(door: Door, body: Any) -> None:
+    """Whether it is meant has to be said, in the body and with no other word beside it."""
+    await live(Story(door))
+    before = await everything(door.database_url)
+    refused = await door.ask("POST", f"{ERASURE}?dry_run=false", body, by=AUDITOR)
+    assert refused.status_code in {400, 415, 422}
+    assert changed(before, await everything(door.database_url)) == []
+
+
 async def test_a_dry_run_says_what_would_go_and_changes_nothing(door: Door) -> None:
     """It counts what erasing then destroys."""
     await live(Story(door))
     before = await everything(door.database_url)
-    tried = await door.done("POST", f"{ERASURE}?dry_run=true", by=AUDITOR, key="a key")
+    tried = await door.done("POST", ERASURE, {"dry_run": True}, by=AUDITOR, key="a key")
     assert changed(before, await everything(door.database_url)) == []
     assert (tried["dry_run"], tried["revision"]) == (True, None)
     done = await erase(door, key="a key that was not used up")
@@ -260,7 +273,7 @@ async def test_what_breaks_in_the_middle_changes_nothing(
 
     with monkeypatch.context() as patched:
         patched.setattr(Transaction, "flush", broken)
-        failed = await door.ask("POST", ERASURE, by=AUDITOR, key="try")
+        failed = await door.ask("POST", ERASURE, MEANT, by=AUDITOR, key="try")
     assert failed.status_code == 503
     assert changed(before, await everything(door.database_url)) == []
     assert await story.reasons(RECOMMENDATION, "solo") == ["window_closed"]
@@ -273,8 +286,8 @@ async def test_a_hold_stands_in_its_way_until_it_is_lifted(door: Door) -> None:
     await live(Story(door))
     placed = await hold(door, "another case", lifted=False)
     before = await everything(door.database_url)
-    for query in ("", "?dry_run=true"):
-        refused = await door.ask("POST", ERASURE + query, by=AUDITOR)
+    for body in (MEANT, {"dry_run": True}):
+        refused = await door.ask("POST", ERASURE, body, by=AUDITOR)
         assert refused.status_code == 409
         (error,) = refused.json()["errors"]
         assert error["code"] == "legal_hold"
@@ -331,6 +344,10 @@ async def test_copies_elsewhere_are_asked_for_until_they_are_gone(
 
 
 async def _come_back(door: Door) -> None:
-    """Let a letter come back that was under way."""
+    """Let a letter come back that was under way, and an address that was just being said."""
     async with connected(door.database_url) as database:
         await database.execute("UPDATE sends SET reason = 'unmistakable@mail.example: no such box'")
+        await database.execute(
+            "INSERT INTO private.contacts (subject, email, updated_at)"
+            " SELECT subject, 'unmistakable@mail.example', now() FROM erasures"
+        )

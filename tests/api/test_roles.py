@@ -154,8 +154,7 @@ class Row:
     @property
     def query(self) -> str:
         """What has to be asked along with it."""
-        asked = {"/log/consistency": "?first=0", "/v1/artists/{artist}/erasure": "?dry_run=true"}
-        return asked.get(self.path, "")
+        return "?first=0" if self.path == "/log/consistency" else ""
 
 
 def read_table() -> Iterator[Row]:
@@ -196,6 +195,7 @@ BODIES: Final[Mapping[str, tuple[Any, int]]] = {
         200,
     ),
     "POST /v1/artists/{artist}/consents/{revision}/undo": ({"channel": "settings_page"}, 409),
+    "POST /v1/artists/{artist}/erasure": ({"dry_run": True}, 200),
     "POST /v1/artists/{artist}/holds": ({"reason": "a case"}, 201),
     "DELETE /v1/artists/{artist}/holds/{hold}": (None, 404),
     "PUT /v1/retention": ({"rules": [{"what": "decisions", "keep": "P7Y"}]}, 200),

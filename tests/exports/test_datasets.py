@@ -234,7 +234,7 @@ async def test_who_is_erased_keeps_their_reference_alone(office: Office) -> None
     await story.deliver(f"{RECOMMENDATION}:1", "dan")
     revision = (await story.say("dan", "opt_out"))["revision"]
     [known] = (await office.bundle("artists", filters={"artist": "dan"})).rows("artists")
-    await office.door.done("POST", "/v1/artists/dan/erasure", by=AUDITOR)
+    await office.door.done("POST", "/v1/artists/dan/erasure", {"dry_run": False}, by=AUDITOR)
     bundle = await office.bundle("artists", "content", "consents", "deliveries", as_of=revision)
     erased = next(row for row in bundle.rows("artists") if row["subject"] == known["subject"])
     assert (erased["artist_id"], erased["name"]) == (None, None)

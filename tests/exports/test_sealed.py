@@ -37,11 +37,15 @@ NARROWED: Final[tuple[dict[str, Any], ...]] = (
 
 @dataclass(frozen=True, slots=True)
 class Months:
-    """A log of three months: an office that reads what is sealed, and bundles from before."""
+    """A log of three months: an office that reads what is sealed, and bundles from before.
+
+    `overtaken` were begun before and finished after, narrowed as the first of the others.
+    """
 
     office: Office
     narrowed: Sequence[Bundle]
     about_one: Bundle
+    overtaken: Sequence[Bundle]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -58,10 +62,25 @@ async def months(
             await decide(Story(door))
             narrowed = [await office.bundle("decisions", "runs", filters=one) for one in NARROWED]
             about_one = await office.bundle("decisions", filters={"content": "tune"})
+            begun = [await begin(office, one) for one in NARROWED[:3]]
+            await door.advance(timedelta(seconds=61))
             log = await seal(office, tmp_path_factory.mktemp("sealed"))
             reading = replace(office, shop=replace(office.shop, sealed=log))
-            yield Months(reading, narrowed, about_one)
+            for _ in begun:
+                assert await reading.worker(most_rows=3).work()
+            overtaken = [await reading.fetch(one) for one in begun]
+            yield Months(reading, narrowed, about_one, overtaken)
             log.close()
+
+
+async def begin(office: Office, filters: dict[str, Any]) -> str:
+    """Ask for an export of decisions, and let it break off after its first file."""
+    export_id = await office.ask("decisions", filters=filters)
+    broken = replace(office.shop, objects=Breaking(office.shop.objects, 1), most_rows=3)
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(StoreUnavailable):
+        patched.setattr("service.exports.datasets.decisions.OUTCOMES_AT_ONCE", 2)
+        await build(broken, await taken_by_nobody(office))
+    return export_id
 
 
 async def decide(story: Story) -> None:
@@ -99,6 +118,20 @@ async def test_the_rows_are_the_same(months: Months) -> None:
     later = await months.office.bundle("decisions", filters={"content": "tune"})
     assert later.rows("decisions") == months.about_one.rows("decisions")
     assert {row["one"] for row in later.rows("decisions")} == {"tune"}
+
+
+async def test_a_month_that_moves_to_files_meanwhile_is_told_whole(months: Months) -> None:
+    """An export that broke off before goes on in the files, where its place is now."""
+    for bundle, earlier in zip(months.overtaken, months.narrowed, strict=False):
+        assert bundle.dataset("decisions")["files"][0]["rows"] <= 4
+        assert bundle.rows("decisions") == earlier.rows("decisions")
+
+
+async def test_a_content_and_an_artist_at_once_are_about_nothing(months: Months) -> None:
+    """An outcome is about one thing: neither filter is left out, whichever side is read."""
+    filters = {"content": "tune", "artist": "ana"}
+    bundle = await months.office.bundle("decisions", filters=filters)
+    assert bundle.rows("decisions") == []
 
 
 async def test_an_earlier_instant_ends_within_a_month(months: Months) -> None:

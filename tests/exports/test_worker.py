@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from typing_extensions import override
 
 from service.domain.refusal import refuse
 from service.exports.build import build
 from service.exports.child import Child
-from service.exports.expiry import forget
+from service.exports.expiry import clear, forget
 from service.exports.jobs import LeaseLost, Taken, record
 from service.exports.worker import MOST_TRIES
 from service.settings import Settings
-from service.storage.objects import Objects, StoreUnavailable
+from service.storage.objects import Objects, Stored, StoreUnavailable
 from tests.api.door import KEY
 from tests.api.people import AUDITOR
 from tests.api.story import MUSIC, Story
@@ -126,7 +127,7 @@ async def test_an_erasure_takes_bundles_with_people_away(office: Office) -> None
     await Story(office.door).register("eve")
     personal = await office.bundle(*PERSONAL, filters={"until": "2020-01-01T00:00:00Z"})
     policies = await office.bundle("policies")
-    await office.door.done("POST", "/v1/artists/eve/erasure", by=AUDITOR)
+    await office.door.done("POST", "/v1/artists/eve/erasure", {"dry_run": False}, by=AUDITOR)
     await office.worker().tidy()
     states = [
         (await office.status(one.manifest["export_id"]))["state"] for one in (personal, policies)
@@ -143,13 +144,65 @@ async def test_forgetting_deletes_at_once(office: Office) -> None:
     await Story(office.door).register("fay")
     personal = await office.bundle("artists")
     waiting = await office.ask("artists")
-    answer = await office.door.done("POST", "/v1/artists/fay/erasure", by=AUDITOR)
+    answer = await office.door.done(
+        "POST", "/v1/artists/fay/erasure", {"dry_run": False}, by=AUDITOR
+    )
     await forget(office.desk.database, office.shop.objects, answer["revision"])
     assert await forget(office.desk.database, office.shop.objects, answer["revision"]) == 0
     assert await stored(office, personal.manifest["export_id"]) == []
     assert await office.worker().work()
     bundle = await office.fetch(waiting)
     assert "fay" not in {row["artist_id"] for row in bundle.rows("artists")}
+
+
+class _Unreachable(Objects):
+    """A place that cannot be reached."""
+
+    @override
+    async def below(self, folder: str) -> list[Stored]:
+        """Fail."""
+        raise StoreUnavailable("nobody answers")
+
+
+async def test_forgetting_goes_on_until_the_files_are_gone(
+    office: Office, tmp_path: Path
+) -> None:
+    """Where the place could not be reached, whoever asks again has them deleted."""
+    await Story(office.door).register("ida")
+    personal = await office.bundle("artists")
+    begun = await office.ask("artists")
+    await build(office.shop, await taken_by_nobody(office))
+    answer = await office.door.done("POST", "/v1/artists/ida/erasure", {"dry_run": False}, by=AUDITOR)
+    ids = (personal.manifest["export_id"], begun)
+    with pytest.raises(StoreUnavailable):
+        await forget(office.desk.database, _Unreachable(tmp_path), answer["revision"])
+    assert all([await stored(office, one) for one in ids])
+    await forget(office.desk.database, office.shop.objects, answer["revision"])
+    assert [await stored(office, one) for one in ids] == [[], []]
+
+
+async def test_clearing_leaves_what_is_made_since(office: Office) -> None:
+    """Whoever has taken an export since writes beside what is deleted."""
+    objects = office.shop.objects
+    for fence in (1, 2, 10):
+        await objects.put(f"exp_cleared/{fence}/file", Path(__file__))
+    await clear(objects, "exp_cleared", 2)
+    assert await stored(office, "exp_cleared") == ["10/file"]
+
+
+async def test_no_bundle_ends_while_anybody_is_held(office: Office) -> None:
+    """It may be what is left of decisions that were discarded before; then its time is over."""
+    await Story(office.door).register("jon")
+    bundle = await office.bundle("policies")
+    export_id = bundle.manifest["export_id"]
+    holds = "/v1/artists/jon/holds"
+    placed = await office.door.done("POST", holds, {"reason": "a case"}, by=AUDITOR)
+    await office.door.advance(timedelta(days=31))
+    await office.worker().tidy()
+    assert (await office.status(export_id))["state"] == "ready"
+    await office.door.done("DELETE", f"{holds}/{placed['revision']}", by=AUDITOR)
+    await office.worker().tidy()
+    assert (await office.status(export_id))["state"] == "expired"
 
 
 async def test_who_is_erased_while_a_bundle_is_built_is_not_in_it(office: Office) -> None:
@@ -162,7 +215,9 @@ async def test_who_is_erased_while_a_bundle_is_built_is_not_in_it(office: Office
         made.append(taken.fence)
         await build(office.shop, taken)
         if len(made) == 1:
-            await office.door.done("POST", "/v1/artists/gil/erasure", by=AUDITOR)
+            await office.door.done(
+                "POST", "/v1/artists/gil/erasure", {"dry_run": False}, by=AUDITOR
+            )
             await forget(office.desk.database, office.shop.objects)
             name = f"{export_id}/{taken.fence}/late"
             await office.shop.objects.put(name, Path(__file__))
@@ -253,6 +308,27 @@ async def test_a_process_says_what_cannot_be_had(office: Office, tmp_path: Path)
             assert "there is none" in found["error"]
 
 
+async def test_a_process_that_is_stopped_leaves_no_file_behind(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had begun to write may be about somebody who was erased meanwhile."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    begun = tmp_path / "begun"
+    writing = f'd=$(mktemp -d); echo words > "$d/consents.csv"; echo "$d" > {begun}; exec sleep 60'
+    settings = Settings(
+        database_url=office.door.database_url, key_encryption_key=KEY, exports=str(tmp_path)
+    )
+    child = replace(Child.of(office.desk.database, settings), command=("/bin/sh", "-c", writing))
+    await office.ask("policies")
+    async with office.worker(child.build), asyncio.timeout(20):
+        while not (begun.exists() and begun.read_text()):  # noqa: ASYNC110 - it is another process's
+            await asyncio.sleep(0.01)
+        folder = Path(begun.read_text().strip())
+        assert (folder / "consents.csv").exists()
+    assert list(tmp_path.rglob("consents.csv")) == []
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("pack", ["licensing-certification"])
 async def test_a_pack_is_part_of_a_bundle(office: Office, pack: str) -> None:
     """Its files are in the manifest, with their digests; what it is about has to be said."""
@@ -267,6 +343,6 @@ async def test_a_pack_is_part_of_a_bundle(office: Office, pack: str) -> None:
     for file in described["files"]:
         assert (bundle.folder / file["name"]).stat().st_size == file["bytes"]
     await story.register("hal")
-    await office.door.done("POST", "/v1/artists/hal/erasure", by=AUDITOR)
+    await office.door.done("POST", "/v1/artists/hal/erasure", {"dry_run": False}, by=AUDITOR)
     await office.worker().tidy()
     assert (await office.status(bundle.manifest["export_id"]))["state"] == "expired"

@@ -82,7 +82,7 @@ async def test_an_erased_artist_is_found_by_reference_alone(
     await begun.say("ana", "opt_out", "training")
     async with door.services.database.read() as reading:
         subject = await subject_of(reading, "ana")
-    await door.done("POST", "/v1/artists/ana/erasure", by=AUDITOR)
+    await door.done("POST", "/v1/artists/ana/erasure", {"dry_run": False}, by=AUDITOR)
     assert (await auditor.get("/audit/artists/ana")).status_code == 404
     led = await auditor.get(f"/audit/search?q={subject}")
     assert led.headers["location"] == f"/audit/erased/{subject}"

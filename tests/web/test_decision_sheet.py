@@ -87,7 +87,7 @@ async def test_an_erased_artist_is_named_nowhere(begun: Story, auditor: Surfer) 
     """The sheet says that what they had said was destroyed, and goes on proving that they did."""
     await begun.say("ana", "opt_in", MUSIC)
     answer = await begun.check(MUSIC, "song")
-    erased = await begun.door.ask("POST", "/v1/artists/ana/erasure", by=AUDITOR)
+    erased = await begun.door.ask("POST", "/v1/artists/ana/erasure", {"dry_run": False}, by=AUDITOR)
     assert erased.is_success
     opened = await auditor.get(f"/audit/decisions/{answer['decision_id']}")
     words = Page(opened.text).words

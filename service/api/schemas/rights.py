@@ -40,6 +40,12 @@ class ErasureOut(Shape):
     destroyed: dict[str, int]
 
 
+class ErasureIn(Shape):
+    """Whether an erasure is meant: it cannot be undone, so there is no default."""
+
+    dry_run: bool = Field(description="Only say what would be destroyed.")
+
+
 class HoldIn(Shape):
     """A hold to place."""
 

@@ -98,8 +98,8 @@ class Decisions:
     async def read(self, source: Source, after: Place | None) -> AsyncIterator[Piece]:
         """Yield outcomes. Raises Damaged, and SealedUnreadable."""
         for side, read in ((_SEALED, _sealed), (_FRESH, _fresh)):
-            if after is not None and after[0] > side:
-                continue
+            # All that is sealed is older than all that is not: what lies before a place has been
+            # read, whichever side it was on then. Months may have moved to files since.
             place = None if after is None or after[0] < side else after
             async for batch, last in _ended(read(source, place)):
                 wanted = narrowed(batch, source)
@@ -226,9 +226,11 @@ async def some_at_once(
 
 def narrowed(batch: pa.RecordBatch, source: Source) -> pa.RecordBatch:
     """Return the outcomes that are wanted: many decisions are about much else as well."""
-    one, use = source.filters.content or source.filters.artist, source.filters.use
-    if one is not None:
-        batch = batch.filter(pc.equal(batch["one"], one))
+    content, artist, use = source.filters.content, source.filters.artist, source.filters.use
+    for about, one in (("content", content), (_ABOUT_ARTISTS, artist)):
+        if one is not None:  # both at once are about nothing: an outcome is about one thing
+            is_it = pc.and_(pc.equal(batch["about"], about), pc.equal(batch["one"], one))
+            batch = batch.filter(is_it)
     if use is not None and use != ROOT:
         is_beneath = pc.starts_with(batch["use"], f"{use}.")
         batch = batch.filter(pc.or_(pc.equal(batch["use"], use), is_beneath))
