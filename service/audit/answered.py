@@ -73,8 +73,8 @@ async def answered_in(session: ReadSession, sealed: SealedLog, period: Period) -
         if one.moved and one.month.begins < period.until and one.month.ends > period.since
     ]
     async with bounded(session):
-        percent = await readable(session, period)
-        counted, unread = await counted_in_table(session, period, percent)
+        percent = await readable(session, period, months)
+        counted, unread = await counted_in_table(session, period, percent, months)
     in_files = await counted_in_files(sealed, months, period)
     return _summed(
         period,

@@ -23,7 +23,8 @@ _THREADS: Final = 2
 _COUNTED: Final = """
 SELECT CAST(answered_at AS DATE) AS day, client, one.key AS reason, sum(one.value) AS number
 FROM (
-    SELECT answered_at, client, unnest(map_entries(reasons)) AS one FROM read_parquet($files)
+    SELECT answered_at, client, unnest(map_entries(reasons)) AS one
+    FROM read_parquet($files, hive_partitioning = false)
     WHERE answered_at >= $since AND answered_at < $until
 )
 GROUP BY ALL

@@ -3,11 +3,20 @@
 Each takes a session that has read nothing yet: see `service.sealing.period`.
 """
 
+from typing import Final
+
+from sqlalchemy import text
+
 from service.db.engine import ReadSession
 from service.decisions.log.find import FoundPage, Wanted
 from service.decisions.log.name import is_name
 from service.sealing.find import SealedLog
-from service.sealing.period import hold_log
+from service.sealing.period import hold_log, sealed_periods
+
+_PARTS: Final = text("""
+SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = 'decisions'::regclass
+""")
 
 
 async def newest_decisions(
@@ -16,6 +25,13 @@ async def newest_decisions(
     """Return the newest decisions that are wanted. Raises Damaged and SealedUnreadable."""
     periods = await hold_log(session)
     return await sealed.find(session, periods, wanted, below=None, limit=limit)
+
+
+async def decisions_in_files(session: ReadSession) -> int:
+    """Return how many decisions are in sealed months that are no part of the table any more."""
+    there = set(await session.scalars(_PARTS))
+    periods = await sealed_periods(session)
+    return sum(one.decisions for one in periods if one.month.partition not in there)
 
 
 async def has_decision(session: ReadSession, sealed: SealedLog, name: str) -> bool:

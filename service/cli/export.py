@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from hashlib import file_digest
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Final
 
 import typer
@@ -167,7 +167,7 @@ class _Fetching:
     def fetch(self, status: Json) -> None:
         """Bring every file. Raises CannotRun where one is not what the manifest says."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        files = [*_files(status["manifest"])]
+        files = [*files_of(status["manifest"])]
         total, done = sum(file["bytes"] for file in files), 0
         with _shown("fetching", DownloadColumn()) as show:
             for file in files:
@@ -198,10 +198,14 @@ def _added(show: Callable[[int, int | None], None], before: int, total: int, mor
     show(before + more, total)
 
 
-def _files(manifest: Json) -> Iterator[Json]:
-    for part in (*manifest["datasets"], *manifest["packs"]):
-        yield from part["files"]
-    yield manifest["readme"]
+def files_of(manifest: Json) -> Iterator[Json]:
+    """Yield every file there is. Raises CannotRun for a name that would lead out of the folder."""
+    files = [file for part in (*manifest["datasets"], *manifest["packs"]) for file in part["files"]]
+    for file in (*files, manifest["readme"]):
+        name = file["name"]
+        if not name or name != PurePath(name).name or name.startswith("."):
+            raise CannotRun(f"the manifest names a file that no bundle has: {name!r}")
+        yield file
 
 
 def _is_there(path: Path, sha256: str) -> bool:

@@ -12,6 +12,7 @@ import msgspec
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from service.cli.verify_database import Asked, verified_database
@@ -168,11 +169,16 @@ def _tell(report: Report) -> None:
     typer.echo(f"WRONG: {number:,} findings{first}")
     for one in report.findings[:_SHOWN]:
         at = "" if one.revision is None else f"revision {one.revision:,}, "
-        typer.echo(f"  {at}{one.where}: {one.says} [{one.what.value}]")
+        typer.echo(f"  {at}{_plain(one.where)}: {_plain(one.says)} [{one.what.value}]")
     if number > _SHOWN:
         typer.echo(f"  … and {number - min(_SHOWN, len(report.findings)):,} more: see --json")
 
 
+def _plain(text: str) -> str:
+    """Return a text that cannot steer a terminal: parts of it may be whoever's is looked at."""
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
 def _fail(message: str) -> NoReturn:
-    _console.print(f"[red]could not look:[/red] {message}", soft_wrap=True)
+    _console.print(f"[red]could not look:[/red] {escape(_plain(message))}", soft_wrap=True)
     raise typer.Exit(_CANNOT_LOOK)

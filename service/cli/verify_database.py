@@ -91,6 +91,7 @@ async def _verified(settings: Settings, url: str, asked: Asked, advance: Advance
         Trust(keys, key),
         _kept(settings.log_dir, asked.kept, keys),
         sealed=None if place is None else _Files(Objects(place)),
+        decisions=asked.decisions,
         processes=asked.processes,
         advance=advance,
     )

@@ -41,9 +41,13 @@ SELECT count(DISTINCT d.n) AS content, count(DISTINCT d.subject) AS artists
 FROM denied AS d JOIN ({_OF_DENIED}) AS g USING (reason)
 WHERE g.artists NOT BETWEEN 1 AND {FEWEST - 1}
 """  # noqa: S608 - constants of this file
-_REGISTERED: Final = """
-SELECT min(registered_at) AS first, max(registered_at) AS last FROM rested
-"""
+_REGISTERED: Final = f"""
+SELECT min(r.registered_at) AS first, max(r.registered_at) AS last
+FROM permitted AS p JOIN rested AS r USING (n)
+JOIN ({_OF_PERMITTED}) AS g
+    ON g.ground = p.ground AND g.policy_version IS NOT DISTINCT FROM p.policy_version
+WHERE g.artists NOT BETWEEN 1 AND {FEWEST - 1}
+"""  # noqa: S608 - constants of this file
 _STRONGEST_FIRST: Final = tuple(reversed(Ground))
 
 

@@ -64,8 +64,8 @@ def _said(total: Given) -> str:
 def _registered(figures: Figures) -> str:
     first, last = figures.registered
     return (
-        f"The content that was permitted was registered from {day(first)} to {day(last)}. Of other"
-        " sources Fermata knows nothing."
+        f"The permitted content that is counted was registered from {day(first)} to {day(last)}. "
+        "Of other sources Fermata knows nothing."
     )
 
 

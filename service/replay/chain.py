@@ -5,7 +5,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from sqlalchemy import select
+from sqlmodel import col
+
 from service.db.engine import ReadSession
+from service.db.tables import LedgerEvent
 from service.decisions.log.entry import Entry, Outcome
 from service.decisions.question import About
 from service.domain.assessment import Applied, Column, Reason
@@ -112,8 +116,9 @@ class CharterAsItWas:
 class Chain:
     """Everything that one outcome rests on; events by their revisions.
 
-    `recomputed` is what they lead to, None where that cannot be told any more. `artist_ids` are the
-    platform's ids of those who are asked about, as far as there are any.
+    `recomputed` is what they lead to, None where that cannot be told any more, and where the
+    decision names a revision that was not there at its instant: that is different whatever it says.
+    `artist_ids` are the platform's ids of those who are asked about, as far as there are any.
     """
 
     query: Query
@@ -155,11 +160,13 @@ async def chain_of(session: ReadSession, vault: Vault, entry: Entry, outcome: Ou
     verdict = Verdict.EQUAL if recomputed == outcome.decision else Verdict.DIFFERENT
     if any(part.gone for part in parts):
         verdict = Verdict.GONE
+    if not (stood := await _stood(session, entry)):
+        verdict = Verdict.DIFFERENT
     put = excerpt.history.content.get(query.content or "")
     return Chain(
         query=query,
         verdict=verdict,
-        recomputed=None if verdict is Verdict.GONE else recomputed,
+        recomputed=recomputed if stood and verdict is not Verdict.GONE else None,
         refused_outright=refusal,
         charter=_charter(rests, events, excerpt.history),
         content=None if put is None else put[0],
@@ -174,6 +181,15 @@ async def chain_of(session: ReadSession, vault: Vault, entry: Entry, outcome: Ou
         },
         events=_rested_on(events, rests, parts),
     )
+
+
+async def _stood(session: ReadSession, entry: Entry) -> bool:
+    """Tell whether the ledger had the revision that a decision names by the instant it names."""
+    if entry.revision == 0:
+        return True
+    named = select(col(LedgerEvent.recorded_at)).where(col(LedgerEvent.revision) == entry.revision)
+    recorded_at: Instant | None = await session.scalar(named)
+    return recorded_at is not None and recorded_at <= entry.evaluated_at
 
 
 def _query(entry: Entry, outcome: Outcome) -> Query:

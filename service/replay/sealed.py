@@ -26,7 +26,7 @@ _THREADS: Final = 2
 _ROWS_AT_ONCE: Final = 65_536
 _SORTED: Final = """
 COPY (
-    SELECT * FROM read_parquet($files)
+    SELECT * FROM read_parquet($files, hive_partitioning = false)
     WHERE ($since IS NULL OR answered_at >= $since) AND ($until IS NULL OR answered_at < $until)
         AND ($names IS NULL OR list_contains($names, decision_id))
     ORDER BY revision
@@ -66,7 +66,7 @@ def _sort(folder: Path, files: Sequence[str], wanted: Wanted, path: Path) -> Non
         "names": list(wanted.decisions) or None,
     }
     with open_duckdb(folder, memory=_MEMORY, threads=_THREADS) as duckdb:
-        duckdb.execute(_SORTED.format(path=path), given)
+        duckdb.execute(_SORTED.format(path=str(path).replace("'", "''")), given)
 
 
 def _read(path: Path) -> Iterator[Logged]:

@@ -28,9 +28,6 @@ from service.transparency.statement import sign_statement
 KIND: Final = "decision-sheet/v1"
 """The kind of statement that sheets are signed as."""
 
-_LONGEST: Final = 1_000_000
-"""Outcomes of one decision that are looked through for one by its id."""
-
 _PATIENCE_SECONDS: Final = 5.0
 
 
@@ -106,32 +103,26 @@ class Sheets:
         if len(given) > 1:
             message = "name one outcome: by its `position`, or by its `content`, or by its `artist`"
             raise refuse("position", "one_outcome", message)
-        by_place = wanted.content is None and wanted.artist is None
-        first = wanted.position or 0 if by_place else 0
+        one = wanted.content
+        if wanted.artist is not None:
+            one = await subject_of(session, wanted.artist)
+            if one is None:
+                raise _no_such("artist")
         found = await self.sealed.read(
-            session, periods, decision_id, first=first, most=2 if by_place else _LONGEST
+            session, periods, decision_id, first=wanted.position or 0, most=1, one=one
         )
         if found is None:
             message = "no decision has this id"
             raise refuse("decision", "unknown_decision", message, RefusalKind.UNKNOWN)
-        if by_place:
-            if wanted.position is None and found.entry.number > 1:
-                message = (
-                    "this decision is about many: say which, by `position`, `content` or `artist`"
-                )
-                raise refuse("position", "one_outcome", message)
-            if not found.outcomes:
-                raise _no_such("position")
-            return found.entry, first, found.outcomes[0]
+        if not given and found.entry.number > 1:
+            message = "this decision is about many: say which, by `position`, `content` or `artist`"
+            raise refuse("position", "one_outcome", message)
         about = About.CONTENT if wanted.artist is None else About.ARTISTS
-        name = "content" if wanted.artist is None else "artist"
-        one = wanted.content
-        if wanted.artist is not None:
-            one = await subject_of(session, wanted.artist)
-        for position, outcome in enumerate(found.outcomes):
-            if found.entry.about is about and outcome.one == one:
-                return found.entry, position, outcome
-        raise _no_such(name)
+        if one is not None and (not found.outcomes or found.entry.about is not about):
+            raise _no_such("artist" if wanted.content is None else "content")
+        if not found.outcomes:
+            raise _no_such("position")
+        return found.entry, found.first, found.outcomes[0]
 
     async def _openings(self, session: ReadSession, chain: Chain) -> Mapping[int, Opening]:
         found: dict[int, Opening] = {}

@@ -52,10 +52,17 @@ _TOLD: Final = """
 t.subject = :subject AND t.notice_id IN (SELECT notice_id FROM notices)
 AND (t.message_id IS NOT NULL OR t.reason IS NOT NULL)
 """
+# What is nobody's any more was taken down before they went, as a rule.
 _THEIRS_ALONE: Final = """
-t.title IS NOT NULL AND t.rightsholders @> ARRAY[:subject]::text[] AND NOT EXISTS (
-    SELECT FROM artists a WHERE a.subject = ANY(t.rightsholders)
-    AND a.erased_at IS NULL AND a.subject <> :subject
+t.title IS NOT NULL AND (
+    t.rightsholders @> ARRAY[:subject]::text[] AND NOT EXISTS (
+        SELECT FROM artists a WHERE a.subject = ANY(t.rightsholders)
+        AND a.erased_at IS NULL AND a.subject <> :subject
+    )
+    OR t.rightsholders <@ '{}'::text[] AND EXISTS (
+        SELECT FROM content_history h
+        WHERE h.content_id = t.content_id AND h.rightsholders @> ARRAY[:subject]::text[]
+    )
 )
 """
 _ANSWERS: Final = f"""

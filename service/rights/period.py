@@ -15,6 +15,8 @@ _PERIOD: Final = re.compile(
     r"P(?=\d)(?:(?P<years>\d{1,2})Y)?(?:(?P<months>\d{1,3})M)?(?:(?P<days>\d{1,5})D)?", re.ASCII
 )
 _MONTHS: Final = 12
+_SHORTEST_MONTH: Final = 28
+_LONGEST_MONTH: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,11 @@ class Period:
         there = to_instant(moment.replace(year=year, month=month + 1, day=day))
         return max(there - self.days * DAY, EARLIEST)
 
-    @property
-    def shortest_days(self) -> int:
-        """How many days it has at least, whenever it ends."""
-        return 365 * self.years + 28 * self.months + self.days
+    def is_ever_shorter_than(self, other: Self) -> bool:
+        """Tell whether it may be the shorter one, depending on when both end."""
+        months = (self.years - other.years) * _MONTHS + self.months - other.months
+        days = months * (_SHORTEST_MONTH if months > 0 else _LONGEST_MONTH)
+        return days + self.days < other.days
 
     def __str__(self) -> str:
         parts = ((self.years, "Y"), (self.months, "M"), (self.days, "D"))

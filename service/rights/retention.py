@@ -72,7 +72,7 @@ def _refuse_too_short(rules: Mapping[Kept, Period]) -> None:
     refusals = [
         Refusal(f"rules.{what}", "too_short", f"keep {what} for {SHORTEST[what]} at least")
         for what, period in rules.items()
-        if period.shortest_days < SHORTEST[what].shortest_days
+        if period.is_ever_shorter_than(SHORTEST[what])
     ]
     if refusals:
         raise Refused(refusals)

@@ -37,7 +37,8 @@ MOST_FILES: Final = 128
 _AT_ONCE: Final = BLOCK
 _SORT_MEMORY: Final = "256MB"
 _SORTED: Final = """
-SELECT * FROM read_parquet($files) ORDER BY "about", "one", answered_at, decision_id, "position"
+SELECT * FROM read_parquet($files, hive_partitioning = false)
+ORDER BY "about", "one", answered_at, decision_id, "position"
 """
 
 
@@ -138,11 +139,10 @@ class _Building:
     def _write(self, block: pa.Table) -> bytes:
         (batch,) = block.to_batches()
         root = root_of(leaf_hashes(batch))
-        ends = [
-            (batch.column("about")[row].as_py(), batch.column("one")[row].as_py())
-            for row in (0, batch.num_rows - 1)
-        ]
-        self._outcomes.write(block, (ends[0], ends[1]), root=root)
+        about, ones = batch.column("about"), batch.column("one")
+        first = about[0].as_py(), _writable(ones[0].as_py(), "")
+        last = about[-1].as_py(), _writable(ones[-1].as_py(), "\x01")
+        self._outcomes.write(block, (first, last), root=root)
         return root
 
     def _sorted(self) -> Iterator[pa.RecordBatch]:
@@ -174,6 +174,12 @@ def _blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:
             waiting, rows = [together[BLOCK:]], rows - BLOCK
     if rows:
         yield pa.concat_tables(waiting).combine_chunks()
+
+
+def _writable(one: str, instead: str) -> str:
+    """Return where a file begins or ends, or a little further out: no row can hold a NUL."""
+    before, nul, _ = one.partition("\0")
+    return before + instead if nul else one
 
 
 def _counted(row: Any) -> Json:

@@ -11,7 +11,8 @@ import duckdb
 def open_duckdb(scratch: Path, *, memory: str, threads: int) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open one in memory, until the block ends. What does not fit lies in `scratch` meanwhile.
 
-    It downloads no extension and nobody can tell it to.
+    It downloads no extension and nobody can tell it to. Where queries read files they say
+    `hive_partitioning = false`: a folder called `client=x` would be taken for a column otherwise.
     """
     with duckdb.connect(
         ":memory:",

@@ -13,7 +13,7 @@ from typing import Final
 
 from service.clock import Clock
 from service.db.engine import ReadSession
-from service.decisions.log.entry import Entry, Place, Whole, outcomes_from, read_decision
+from service.decisions.log.entry import Entry, Place, Whole, read_decision, whole_of
 from service.decisions.log.find import PATIENCE, FoundPage, Wanted, find_decisions
 from service.decisions.log.name import answered_at
 from service.domain.instant import LATEST, SECOND, Duration, Instant
@@ -74,10 +74,12 @@ class SealedLog:
         *,
         first: int,
         most: int,
+        one: str | None = None,
     ) -> Whole | None:
         """Return one decision with its outcomes from number `first` (of 0) on, or None.
 
-        `periods` is what `hold_log` returned in this session. Raises Damaged and SealedUnreadable.
+        With `one` it is that about this id alone, or none. `periods` is what `hold_log` returned in
+        this session. Raises Damaged and SealedUnreadable.
         """
         instant = answered_at(decision_id)
         for period in periods:
@@ -88,8 +90,8 @@ class SealedLog:
                 found = await self.lookup.whole(paths, decision_id, instant)
             if found is not None:
                 entry, outcomes = found
-                return Whole(entry, outcomes_from(outcomes, first, most))
-        return await read_decision(session, decision_id, first=first, most=most)
+                return whole_of(entry, outcomes, first, most, one)
+        return await read_decision(session, decision_id, first=first, most=most, one=one)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ _NEWEST_FIRST: Final = "ORDER BY answered_at DESC, decision_id DESC"
 
 _LISTED: Final = f"""
 {_ROW} CASE WHEN "number" = 1 THEN outcomes END AS packed
-FROM read_parquet($files) WHERE {_BETWEEN} AND list_has_any(map_keys(reasons), $reasons::VARCHAR[])
+FROM read_parquet($files, hive_partitioning = false)
+WHERE {_BETWEEN} AND list_has_any(map_keys(reasons), $reasons::VARCHAR[])
 {_NEWEST_FIRST} LIMIT $most
 """
 _ABOUT_ONE: Final = f"""
@@ -53,21 +54,22 @@ SELECT epoch_us(answered_at), decision_id, permitted, reason, policy_version,
     epoch_us(permitted_from), epoch_us(valid_until)
 FROM (
     SELECT DISTINCT ON (answered_at, decision_id) *
-    FROM read_parquet($files) WHERE about = $about AND "one" = $one AND {_BETWEEN}
+    FROM read_parquet($files, hive_partitioning = false)
+    WHERE about = $about AND "one" = $one AND {_BETWEEN}
     {_NEWEST_FIRST}, "position"
 ) WHERE list_contains($reasons::VARCHAR[], reason) {_NEWEST_FIRST} LIMIT $most
 """  # noqa: S608 - of texts from above; every value is a parameter
 _NAMED: Final = f"""
-{_ROW} NULL AS packed FROM read_parquet($files)
+{_ROW} NULL AS packed FROM read_parquet($files, hive_partitioning = false)
 WHERE answered_at BETWEEN $first AND $last AND (answered_at, decision_id)
     IN (SELECT unnest($instants::TIMESTAMPTZ[]), unnest($names::VARCHAR[]))
 """
 _WHOLE: Final = f"""
-{_ROW} outcomes AS packed FROM read_parquet($files) WHERE decision_id = $name
-    AND ($instant IS NULL OR answered_at = $instant)
+{_ROW} outcomes AS packed FROM read_parquet($files, hive_partitioning = false)
+WHERE decision_id = $name AND ($instant IS NULL OR answered_at = $instant)
 """
 _ANY: Final = """
-SELECT 1 FROM read_parquet($files)
+SELECT 1 FROM read_parquet($files, hive_partitioning = false)
 WHERE answered_at >= $bottom_at AND (answered_at > $bottom_at OR decision_id >= $bottom_id)
     AND answered_at <= $top_at AND (answered_at < $top_at OR decision_id < $top_id)
 LIMIT 1

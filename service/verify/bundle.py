@@ -7,6 +7,7 @@ the tree, where all entries are in the bundle, and what artists said, where it w
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -36,9 +37,23 @@ from service.verify.tree import includes, is_prefix
 NO_ENTRIES: Final = "the ledger's tree: not all of its entries are in the bundle"
 NO_OPENINGS: Final = "what artists said: the bundle has no openings, only the log's word"
 OLDER: Final = "older checkpoints: without the ledger's entries nothing can be held against them"
+LATER: Final = "later checkpoints: they cover events from after what the bundle shows"
+
+_LARGEST: Final = 64 << 20
+"""Bytes that a manifest may have: nobody has vouched for it before it is read."""
 
 _LEAVES: Final = 1 << 16
 """Bytes of hashes that a tree grows by at once."""
+
+_SENSELESS: Final = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""What rows lead to whose values are not what the manifest says they are."""
 
 Advance: TypeAlias = Callable[[int, int], None]
 
@@ -58,11 +73,9 @@ def verify_bundle(
         for name in (NAME, NOTE):
             if name not in packed.files:
                 raise CannotLook(f"{place} is no bundle: it has no {name}")
-        with packed.files[NAME]() as file:
-            encoded = file.read()
+        encoded = packed.whole(NAME, _LARGEST)
         manifest = read_manifest(encoded)
-        with packed.files[NOTE]() as file:
-            wrong = held_against_note(encoded, manifest, file.read(), keys)
+        wrong = held_against_note(encoded, manifest, packed.whole(NOTE, _LARGEST), keys)
         verifying = _Verifying(packed, manifest, keys, advance)
         if wrong is not None:
             verifying.altered(NOTE, wrong)
@@ -91,8 +104,14 @@ class _Verifying:
         root = self._ledger()
         datasets = {one.name: one for one in self._manifest.datasets if self._is(one, sound)}
         self._rows(datasets)
-        self._entries(datasets, kept, root)
-        self._openings(datasets)
+        for look, name in (
+            (partial(self._entries, datasets, kept, root), "events"),
+            (partial(self._openings, datasets), "consents"),
+        ):
+            try:
+                look()
+            except _SENSELESS as error:
+                self.altered(name, f"its rows make no sense: {error!r}")
         return self._findings.report(self._manifest.revision, root)
 
     def _files(self) -> set[str]:
@@ -118,7 +137,11 @@ class _Verifying:
             self.altered(file.name, "it is missing")
             return False
         self._findings.saw("files")
-        found = self._packed.digest(file.name)
+        try:
+            found = self._packed.digest(file.name, file.bytes)
+        except ValueError as error:
+            self.altered(file.name, str(error))
+            return False
         if found != file.sha256:
             self.altered(file.name, "it is not the file that was signed: its SHA-256 is another")
         return found == file.sha256
@@ -157,7 +180,7 @@ class _Verifying:
 
     def _rows(self, datasets: dict[str, Dataset]) -> None:
         """Count the rows of every file, and find columns that are not the manifest's."""
-        for dataset in datasets.values():
+        for dataset in list(datasets.values()):
             if dataset.rows != sum(file.rows or 0 for file in dataset.files):
                 self.altered(f"{NAME} {dataset.name}", "its rows are not those of its files")
             for file in dataset.files:
@@ -166,6 +189,7 @@ class _Verifying:
                         number = count_rows(path, self._manifest.format, dataset.columns)
                 except ValueError as error:
                     self.altered(file.name, str(error))
+                    datasets.pop(dataset.name, None)
                     continue
                 self._findings.saw(f"rows of {dataset.name}", number)
                 if number != file.rows:
@@ -188,7 +212,11 @@ class _Verifying:
             for one in kept:
                 self._hold_without_entries(one, root)
             return
-        history = History(self._findings, kept)
+        covered = [one for one in kept if one.claim.size <= self._manifest.revision]
+        for one in kept:
+            if one not in covered:
+                self._hold_without_entries(one, root)
+        history = History(self._findings, covered)
         leaves, entries = bytearray(), Entries(self._findings)
         for expected, row in enumerate(self._all(events), start=1):
             leaves += self._entry(entries, expected, row)
@@ -209,7 +237,8 @@ class _Verifying:
         except Unreadable:
             pass
         if claim.size not in known:
-            self._findings.could_not_see(OLDER)
+            later = claim.size > self._manifest.revision
+            self._findings.could_not_see(LATER if later else OLDER)
         elif claim.root != known[claim.size]:
             says = f"the first {claim.size} events are not those it was signed over"
             self._findings.add(What.HISTORY_CHANGED, 1, one.where, says)

@@ -20,13 +20,19 @@ Row: TypeAlias = dict[str, Any]
 _AT_ONCE: Final = 4_096
 _MARK: Final = "'"
 _WORDS: Final = {"true": True, "false": False}
+_BROKEN: Final = (TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What values of other types than they should be lead to."""
 
 
 def read_rows(path: Path, format_: str, columns: Sequence[Column]) -> Iterator[Row]:
     """Yield the rows of a file. Raises ValueError where it has other columns, or no such rows."""
-    if format_ == "parquet":
-        return _parquet(path, columns)
-    return _csv(path, columns) if format_ == "csv" else _ndjson(path, columns)
+    read = {"parquet": _parquet, "csv": _csv, "ndjson": _ndjson}.get(format_)
+    if read is None:
+        raise ValueError(f"{format_[:40]!r} is no format that is known here")
+    try:
+        yield from read(path, columns)
+    except _BROKEN as error:
+        raise ValueError(f"its values are not of the types that they should be: {error}") from error
 
 
 def count_rows(path: Path, format_: str, columns: Sequence[Column]) -> int:

@@ -21,10 +21,11 @@ from service.verify.finding import CannotLook, Findings, Report, Span, What
 from service.verify.history import History
 from service.verify.holds import Holds
 from service.verify.leaf import read_leaf
+from service.verify.logged import hold_logged
 from service.verify.notes import Key
 from service.verify.private import is_the_key
 from service.verify.ranges import Range, Seen, look_at
-from service.verify.sealed import Files, hold_sealed
+from service.verify.sealed import Files, hold_sealed, hold_unmoved
 from service.verify.settled import hold_settled
 from service.verify.small import hold_small
 from service.verify.tiles import hold_upper_tiles
@@ -75,19 +76,28 @@ async def verify_database(
     kept: Sequence[Placed] = (),
     *,
     sealed: Files | None = None,
+    decisions: bool = True,
     processes: int = 1,
     advance: Advance = _silent,
 ) -> Report:
     """Look at everything in a database; `kept` are checkpoints from outside of it.
 
-    `sealed` is where files of sealed decisions are.
+    `sealed` is where files of sealed decisions are, `decisions` whether those that are not sealed
+    are held against what they say of themselves.
 
     Raises CannotLook where it cannot be reached or read, or the key is of another database.
     """
     try:
         async with snapshot(url) as connection:
             verifying = _Verifying(connection, trust, kept)
-            return await verifying.whole(url, processes, sealed, advance)
+            report = await verifying.whole(url, processes, sealed, advance)
+            if not decisions:
+                return report
+            findings = Findings()
+            await hold_logged(connection, findings)
+            async with snapshot(url) as later:
+                await hold_unmoved(later, findings)
+            return report.with_more(findings.found, {}, untold=findings.untold)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         raise CannotLook(
             f"the database cannot be read: {str(error) or type(error).__name__}"

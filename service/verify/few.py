@@ -46,6 +46,8 @@ class Few:
     """For each erased artist, the revision and the time of it."""
     sealed: dict[str, tuple[int, Leaf]] = field(default_factory=dict)
     retention: dict[str, Row] = field(default_factory=dict)
+    kept_decisions: list[tuple[int, Any]] = field(default_factory=list)
+    """Since when decisions were kept how long, each rule in its turn."""
     revisions: set[int] = field(default_factory=set)
     first_artists: int | None = None
     """The revision of the first registration: versions before it are launch terms."""
@@ -116,6 +118,8 @@ class Folding:
             self._sealed(revision, leaf)
         elif kind == "retention.set":
             few.retention[leaf["what"]] = (leaf.get("keep"), at, revision)
+            if leaf["what"] == "decisions":
+                few.kept_decisions.append((at, leaf.get("keep")))
 
     def _charter(self, kind: str, revision: int, at: int, leaf: Leaf) -> None:
         least = period(leaf["min_notice_period"])

@@ -122,6 +122,11 @@ class Findings:
         """Count what could not be looked at; `what` says why."""
         self.unseen[what] += number
 
+    @property
+    def untold(self) -> int:
+        """How many more there are than those that are told each."""
+        return sum(self.counts.values()) - len(self.found) - len(self.spans)
+
     def take(self, others: "Findings") -> None:
         """Add what was found elsewhere."""
         self.found += others.found

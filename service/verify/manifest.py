@@ -107,7 +107,7 @@ def read_manifest(encoded: bytes) -> Manifest:
         if said.get("schema") != SCHEMA:
             raise CannotLook(f"{NAME} is of the kind {said.get('schema')!r}; {SCHEMA} is known")
         return msgspec.convert(said, Manifest)
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CannotLook(f"{NAME} is none: {error}") from None
 
 

@@ -10,7 +10,10 @@ from service.verify.leaf import Leaf, instant
 
 
 def opening_wrong(row: Row, leaf: Leaf) -> str | None:
-    """Return what is wrong with what a row opens, or None."""
+    """Return what is wrong with what a row opens, or None.
+
+    Raises ValueError, TypeError or KeyError where it opens what no service would have written.
+    """
     key, details = row.get("opening_key"), row.get("opening_details")
     if key is None or details is None:
         return "it is not opened"

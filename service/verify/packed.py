@@ -1,8 +1,10 @@
 """The files of a bundle, whether they lie in a folder, a zip or a tar."""
 
+import lzma
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,13 +27,30 @@ class Packed:
     files: dict[str, _Open]
     doubled: Sequence[str]
 
-    def digest(self, name: str) -> str:
-        """Return the SHA-256 of a file, in hexadecimal."""
-        found = sha256()
-        with self.files[name]() as packed:
+    def digest(self, name: str, size: int) -> str | None:
+        """Return the SHA-256 of a file in hexadecimal; None where it is larger than it should be.
+
+        Raises ValueError where it cannot be unpacked. What an archive would swell to is never read.
+        """
+        found, read = sha256(), 0
+        with _unpacking(), self.files[name]() as packed:
             while chunk := packed.read(_CHUNK):
                 found.update(chunk)
+                read += len(chunk)
+                if read > size:
+                    return None
         return found.hexdigest()
+
+    def whole(self, name: str, most: int) -> bytes:
+        """Return a small file. Raises CannotLook where it is larger, or cannot be unpacked."""
+        try:
+            with _unpacking(), self.files[name]() as packed:
+                data = packed.read(most + 1)
+        except ValueError as error:
+            raise CannotLook(f"{name} cannot be read: {error}") from error
+        if len(data) > most:
+            raise CannotLook(f"{name} has more than {most} bytes: it is none")
+        return data
 
     @contextmanager
     def at_hand(self, name: str) -> Iterator[Path]:
@@ -43,13 +62,35 @@ class Packed:
             yield path
 
 
+_UNPACKING: Final = (
+    OSError,
+    EOFError,
+    RuntimeError,  # encrypted, or packed in a way that nobody knows here
+    ValueError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+"""What reading an archive may raise that somebody has changed or made up."""
+
+
+@contextmanager
+def _unpacking() -> Iterator[None]:
+    """Turn whatever unpacking raises into ValueError."""
+    try:
+        yield
+    except _UNPACKING as error:
+        raise ValueError(f"it cannot be unpacked: {str(error) or type(error).__name__}") from error
+
+
 @contextmanager
 def opened(place: Path) -> Iterator[Packed]:
     """Open a bundle. Raises CannotLook where there is none."""
     with ExitStack() as stack:
         try:
             names, open_one = _listed(place, stack)
-        except (OSError, zipfile.BadZipFile, tarfile.TarError) as error:
+        except _UNPACKING as error:
             raise CannotLook(f"{place} is no bundle that can be read: {error}") from error
         below = _common_folder(names)
         counted = Counter(name.removeprefix(below) for name in names)

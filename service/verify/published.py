@@ -27,6 +27,8 @@ from service.verify.tree import TILE_HEIGHT, TILE_WIDTH
 NOT_PUBLIC: Final = "entries: this log shows them to auditors only"
 PRIVATE: Final = "what artists said, and all tables: only the database has them"
 _AT_ONCE: Final = 4
+_GIVE_UP: Final = 8
+"""Pieces in a row of which nothing is there: a made-up size would have it ask for ever."""
 
 Advance: TypeAlias = Callable[[int, int], None]
 
@@ -70,6 +72,8 @@ async def verify_published(
     async with aclosing(_pieces(log, claim.size)) as pieces:
         async for piece in pieces:
             reading.take(piece)
+            if reading.nothing_there >= _GIVE_UP:
+                return reading.given_up(claim), note
             advance(min(piece.number * TILE_WIDTH + piece.width, claim.size), claim.size)
     await reading.end(log, claim.size)
     findings.could_not_see(PRIVATE)
@@ -101,10 +105,21 @@ class _Reading:
         self._findings = findings
         self._history = history
         self._entries = Entries(findings)
+        self.nothing_there = 0
+        """How many pieces there was nothing of, one after the other, up to now."""
+
+    def given_up(self, claim: Claim) -> Report:
+        """Return what there is to say of a log that does not have what its checkpoint speaks of."""
+        size = self._history.tree.size
+        says = f"the checkpoint covers {claim.size} events, and there is nothing after these"
+        self._findings.add(What.EVENT_MISSING, size + 1, "tile/entries", says)
+        self._findings.could_not_see(PRIVATE)
+        return self._findings.report(claim.size, claim.root)
 
     def take(self, piece: _Piece) -> None:
         """Look at some entries and their tile."""
         first = piece.number * TILE_WIDTH + 1
+        self.nothing_there = 0 if piece.tile or piece.entries else self.nothing_there + 1
         named = tile_path(0, piece.number, piece.width)
         if piece.tile is None or len(piece.tile) != piece.width * HASH_SIZE:
             says = "this tile is not there, or not whole"
@@ -126,15 +141,19 @@ class _Reading:
 
     def _hashes(self, piece: _Piece, first: int) -> list[bytes]:
         """Return the hashes of the entries, and zeroes for those that are not there."""
-        hashes = []
-        for revision, entry in enumerate(split(piece.entries or b""), start=first):
+        hashes, bundle = [], piece.entries or b""
+        entries = list(split(bundle))[: piece.width]
+        for revision, entry in enumerate(entries, start=first):
             self._entries.take(revision, entry, f"entry {revision}")
             hashes.append(leaf_hash(entry))
-        if len(hashes) != piece.width:
+        if len(entries) < piece.width:
             named = bundle_path(piece.number, piece.width)
             says = f"it has {len(hashes)} whole entries, and there are {piece.width}"
-            missing = first + min(len(hashes), piece.width)
-            self._findings.add(What.EVENT_MISSING, missing, named, says)
+            self._findings.add(What.EVENT_MISSING, first + len(hashes), named, says)
+        elif sum(2 + len(entry) for entry in entries) != len(bundle):
+            named = bundle_path(piece.number, piece.width)
+            says = "something stands behind its last entry"
+            self._findings.add(What.EVENT_EXTRA, first + piece.width, named, says)
         return [*hashes, *[bytes(HASH_SIZE)] * piece.width][: piece.width]
 
     async def end(self, log: Log, size: int) -> None:

@@ -4,14 +4,17 @@ docs/decision-log.md says what the files hold and how the root over them is made
 there.
 """
 
+import re
 import struct
 import tempfile
+from calendar import monthrange
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,7 +22,7 @@ from service.domain.merkle import leaf_hash
 from service.verify.connecting import Connection, has_table
 from service.verify.few import Few
 from service.verify.finding import Findings, What
-from service.verify.leaf import Leaf, instant
+from service.verify.leaf import Leaf, instant, stored_json
 from service.verify.tree import Tree
 
 NO_PLACE: Final = "sealed decisions: it was not said where their files are"
@@ -27,7 +30,8 @@ DISCARDED: Final = "sealed decisions: discarded since, as a retention rule allow
 
 _TABLE: Final = "sealed_periods"
 _ROWS: Final = """
-SELECT period, decisions, outcomes, root, files, revision, sealed_at, discarded_at
+SELECT period, decisions, outcomes, root, files, revision, sealed_at, first_at, last_at,
+    discarded_at, discarded_at > now() + interval '1 day' AS ahead
 FROM sealed_periods ORDER BY revision
 """
 _CHUNK: Final = 1 << 20
@@ -67,9 +71,12 @@ async def hold_sealed(
     connection: Connection, few: Few, files: Files | None, findings: Findings
 ) -> None:
     """Hold the table against the ledger, and every file that is to be there against both."""
-    if not await has_table(connection, _TABLE):
-        return
-    rows = {row["period"]: row for row in await connection.fetch(_ROWS)}
+    stored = await connection.fetch(_ROWS) if await has_table(connection, _TABLE) else []
+    rows = {row["period"]: row for row in stored}
+    for period, number in Counter(row["period"] for row in stored).items():
+        if number > 1:
+            says = "it is there more than once"
+            findings.add(What.ROW_EXTRA, rows[period]["revision"], f"{_TABLE} {period}", says)
     for period in sorted(rows.keys() - few.sealed.keys()):
         says = "no event made this row"
         findings.add(What.ROW_EXTRA, rows[period]["revision"], f"{_TABLE} {period}", says)
@@ -84,6 +91,35 @@ async def hold_sealed(
             await sealing.hold_files(files)
 
 
+# Whoever takes a month out of the table waits for this, and has said before that it is moved.
+_HOLD: Final = "LOCK TABLE ONLY decisions IN ACCESS SHARE MODE"
+_UNMOVED: Final = """
+SELECT period, decisions, revision FROM sealed_periods WHERE moved_at IS NULL ORDER BY period
+"""
+_LEFT: Final = "SELECT count(*) FROM decisions WHERE answered_at >= $1 AND answered_at < $2"
+_PERIOD: Final = re.compile(r"(?:19|20|21)[0-9]{2}-(?:0[1-9]|1[0-2])", re.ASCII)
+
+
+async def hold_unmoved(connection: Connection, findings: Findings) -> None:
+    """Find months that are to be read from the table still, though they are not in it any more.
+
+    The connection has read nothing before.
+    """
+    await connection.execute(_HOLD)
+    if not await has_table(connection, _TABLE):
+        return
+    for period, decisions, revision in await connection.fetch(_UNMOVED):
+        if not _PERIOD.fullmatch(period):
+            continue  # no event made that row, which was found with the others
+        year, month = (int(part) for part in period.split("-"))
+        after = f"{year + month // _MONTHS:04}-{month % _MONTHS + 1:02}"
+        begins, ends = (instant(f"{one}-01T00:00:00.000000Z") for one in (period, after))
+        if await connection.fetchval(_LEFT, begins, ends) >= decisions:
+            continue
+        says = "moved_at: it is read from the table of decisions, and they are not there"
+        findings.add(What.ROW_DIFFERS, revision, f"{_TABLE} {period}", says)
+
+
 class _Sealing:
     """One month, as its event describes it."""
 
@@ -95,6 +131,10 @@ class _Sealing:
         self._root = bytes.fromhex(leaf["root"])
         self._files = [(one["name"], one["sha256"], int(one["rows"])) for one in leaf["files"]]
         self._at = instant(leaf["at"])
+        self._ends: dict[str, tuple[Any, Any]] = {}
+        self._extent: tuple[Any, Any] | None = None
+        if not all(isinstance(name, str) for name, _, _ in self._files):
+            raise TypeError("the name of a file is no text")
 
     def holds_row(self, row: Any, few: Few) -> bool:
         """Hold the month's row against its event; return whether its files are to be there."""
@@ -104,10 +144,10 @@ class _Sealing:
             self._findings.add(What.ROW_MISSING, self._revision, where, says)
             return True
         self._findings.saw(f"rows of {_TABLE}")
-        files = [
-            (one.get("name"), one.get("sha256"), one.get("rows"))
-            for one in msgspec.json.decode(row["files"], type=list[dict[str, Any]])
-        ]
+        said = _described(row["files"])
+        files = [(one.get("name"), one.get("sha256"), one.get("rows")) for one in said]
+        self._extent = row["first_at"], row["last_at"]
+        self._ends = {str(one.get("name")): (one.get("first"), one.get("last")) for one in said}
         pairs = {
             "decisions": (row["decisions"], self._decisions),
             "outcomes": (row["outcomes"], self._outcomes),
@@ -122,10 +162,10 @@ class _Sealing:
             self._findings.add(What.ROW_DIFFERS, self._revision, where, says)
         if row["discarded_at"] is None:
             return True
-        if "decisions" in few.retention:
+        if not row["ahead"] and may_discard(self._period, few, row["discarded_at"]):
             self._findings.could_not_see(DISCARDED)
         else:
-            says = "its files are called discarded, and no rule was ever set that allows it"
+            says = "its files are called discarded, and no rule of then allows it"
             self._findings.add(What.SEALED_MISSING, self._revision, where, says)
         return False
 
@@ -135,20 +175,25 @@ class _Sealing:
             self._findings.could_not_see(NO_PLACE)
             return
         tree, whole = Tree(), True
+        extent: list[Any] = []
         for name, digest, rows in self._files:
             with tempfile.TemporaryDirectory(prefix="fermata-verify-") as folder:
                 path = Path(folder) / "sealed.parquet"
                 if not await files.fetch(name, path):
                     self._wrong(What.SEALED_MISSING, name, "it is missing")
                     whole = False
-                elif not self._is_sound(path, name, digest, rows):
+                elif not self._is_sound(path, name, digest, rows, extent):
                     whole = False
                 elif name.rpartition("/")[2].startswith(_OUTCOMES):
                     whole &= self._grow(tree, path, name)
         if whole and (tree.root(), tree.size) != (self._root, self._outcomes):
             self._wrong(What.SEALED_ALTERED, self._period, "its root is not that of its outcomes")
+        span = (extent[0], extent[-1]) if extent else (None, None)
+        if whole and self._extent not in {None, span}:
+            says = "first_at, last_at: not as its files have it"
+            self._findings.add(What.ROW_DIFFERS, self._revision, f"{_TABLE} {self._period}", says)
 
-    def _is_sound(self, path: Path, name: str, digest: str, rows: int) -> bool:
+    def _is_sound(self, path: Path, name: str, digest: str, rows: int, extent: list[Any]) -> bool:
         self._findings.saw("sealed files")
         if _digest(path) != digest:
             self._wrong(What.SEALED_ALTERED, name, "its SHA-256 is not the one in the ledger")
@@ -161,7 +206,24 @@ class _Sealing:
         if found != rows:
             self._wrong(What.SEALED_ALTERED, name, f"it has {found} rows, and should have {rows}")
             return False
+        self._hold_ends(path, name, extent)
         return True
+
+    def _hold_ends(self, path: Path, name: str, extent: list[Any]) -> None:
+        """Hold what look-ups go by, to know which file to open, against where its rows end.
+
+        The instants that its decisions begin and end with are added to `extent`.
+        """
+        try:
+            ends = _ends_of(path, name)
+        except (pa.ArrowException, OSError, KeyError) as error:
+            self._wrong(What.SEALED_ALTERED, name, f"it cannot be read: {error}")
+            return
+        if not name.rpartition("/")[2].startswith(_OUTCOMES):
+            extent += [ends[0][0], ends[1][0]]
+        if name in self._ends and ends != tuple(self._ends[name]):
+            where, says = f"{_TABLE} {self._period}", f"files: {name} begins or ends otherwise"
+            self._findings.add(What.ROW_DIFFERS, self._revision, where, says)
 
     def _grow(self, tree: Tree, path: Path, name: str) -> bool:
         try:
@@ -177,6 +239,70 @@ class _Sealing:
 
     def _wrong(self, what: What, name: str, says: str) -> None:
         self._findings.add(what, self._revision, f"sealed {name}", says)
+
+
+def _described(files: str | None) -> list[dict[str, Any]]:
+    """Return what a row says of files; nothing where that is no list of descriptions."""
+    said = stored_json(files)
+    if not isinstance(said, list) or not all(isinstance(one, dict) for one in said):
+        return []
+    return said
+
+
+def _ends_of(path: Path, name: str) -> tuple[list[Any], list[Any]]:
+    """Return the first and the last row of a file, as far as it is in order by them."""
+    of_outcomes = name.rpartition("/")[2].startswith(_OUTCOMES)
+    columns = ["about", "one"] if of_outcomes else ["answered_at", "decision_id"]
+    with pq.ParquetFile(path) as file:
+        rows = []
+        for group, at in ((0, 0), (file.num_row_groups - 1, -1)):
+            table = file.read_row_group(group, columns).select(columns)
+            cells = [
+                column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
+                for column in table.columns
+            ]
+            rows.append([column[at].as_py() for column in cells])
+    return rows[0], rows[1]
+
+
+_DAY: Final = timedelta(days=1)
+_KEEP: Final = re.compile(r"P(?:(\d{1,2})Y)?(?:(\d{1,3})M)?(?:(\d{1,5})D)?", re.ASCII)
+_MONTHS: Final = 12
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def may_discard(period: str, few: Few, at: int) -> bool:
+    """Tell whether a rule in force at an instant let a month's files go, give or take a day."""
+    try:
+        moment = _EPOCH + timedelta(microseconds=at)
+        year, month = (int(part) for part in period.split("-"))
+        until = [since for since, _ in few.kept_decisions[1:]]
+        rules = zip(few.kept_decisions, [*until, None], strict=True)
+        return any(
+            since <= at + _DAY // timedelta(microseconds=1)
+            and (end is None or end >= at - _DAY // timedelta(microseconds=1))
+            and _is_over(year * _MONTHS + month, keep, moment + _DAY)
+            for (since, keep), end in rules
+        )
+    except (OverflowError, ValueError, TypeError):
+        return False
+
+
+def _is_over(month: int, keep: object, moment: datetime) -> bool:
+    """Tell whether a month, counted from the year 0, has ended so long ago as a rule says.
+
+    Months are taken away first, then days; a day that a month has not is its last.
+    """
+    found = _KEEP.fullmatch(keep) if isinstance(keep, str) else None
+    if found is None:
+        return False
+    years, months, days = (int(number or 0) for number in found.groups())
+    there = moment.year * _MONTHS + moment.month - 1 - years * _MONTHS - months
+    year, place = divmod(there, _MONTHS)
+    day = min(moment.day, monthrange(year, place + 1)[1])
+    earlier = moment.replace(year=year, month=place + 1, day=day) - timedelta(days=days)
+    year, place = divmod(month, _MONTHS)
+    return datetime(year, place + 1, 1, tzinfo=UTC) <= earlier
 
 
 def _require_outcomes(names: Sequence[str]) -> None:

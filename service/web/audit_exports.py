@@ -15,7 +15,7 @@ from service.audit.said import known_uses
 from service.db.engine import ReadSession
 from service.db.tables import Export
 from service.decisions.log.entry import artists_of
-from service.domain.instant import Instant
+from service.domain.instant import LATEST, Instant
 from service.domain.refusal import RefusalKind, Refused, refuse
 from service.exports.asking import ask, export_id_of, require_askable
 from service.exports.datasets import DATASETS
@@ -208,7 +208,7 @@ async def _listing(
 
 def _below(request: Request) -> Place | None:
     at, name = whole_number(request, "at"), request.query_params.get("below", "")
-    return None if at is None or "\0" in name else Place(at, name)
+    return None if at is None or "\0" in name else Place(min(at, LATEST), name)
 
 
 def _older(found: Sequence[Export]) -> str | None:

@@ -9,13 +9,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service.audit.bounded import Counted, Size, TooMuch, bounded, size_of
+from service.audit.decisions import decisions_in_files
 from service.audit.ledger_health import LedgerHealth, ledger_health
 from service.audit.notices import Coverage, coverages
 from service.db.tables import Export
 from service.domain.instant import DAY, SECOND, Duration, Instant
 from service.exports.jobs import list_exports
 from service.notices.progress import NoticeState
-from service.sealing.period import sealed_periods
 from service.transparency.cosigning import parse_witness
 from service.web.audit_frame import answer
 from service.web.context import AUDIT, WebServices, auditor, web_of
@@ -86,7 +86,7 @@ async def _sizes(web: WebServices) -> Mapping[Counted, Size] | None:
     try:
         async with web.database.read() as reading, bounded(reading, seconds=3):
             sizes = {table: await size_of(reading, table) for table in _COUNTED}
-            moved = sum(one.decisions for one in await sealed_periods(reading) if one.moved)
+            moved = await decisions_in_files(reading)
     except TooMuch:
         return None
     logged = sizes["decisions"]

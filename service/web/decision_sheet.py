@@ -99,6 +99,13 @@ async def decision(request: Request) -> Response:
     if position is None:
         page = await _outcomes(web, decision_id, whole_number(request, "start") or 0)
         if page is not None:
+            of_artists = page.entry.about is About.ARTISTS
+            note_look(
+                session,
+                "decision",
+                decision_id,
+                {one.one for one in page.outcomes} if of_artists else (),
+            )
             return await answer(request, session, page, "decisions")
     try:
         sheet = await web.sheets.sheet(decision_id, WhichOutcome(position))

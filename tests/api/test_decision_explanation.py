@@ -232,6 +232,20 @@ async def test_an_altered_answer_is_told(told: Story) -> None:
     assert sheet["recomputed"]["permitted"] is False
 
 
+@pytest.mark.parametrize(
+    "altered", ["revision = 9999", "evaluated_at = evaluated_at - interval '1 hour'"]
+)
+async def test_what_cannot_have_been_known_then_is_told(begun: Story, altered: str) -> None:
+    """A revision that there is not, or that came later, is different whatever follows from it."""
+    answer = await begun.check(RECOMMENDATION, "song")
+    async with connected(begun.door.database_url) as connection:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute(f"UPDATE decisions SET {altered}")
+    sheet = await sheet_of(begun.door, answer)
+    assert sheet["verdict"] == "recomputed_and_different"
+    assert sheet["recomputed"] is None
+
+
 async def test_after_an_erasure_the_proofs_remain(told: Story) -> None:
     """What she had said is destroyed, and said to be; that she said something is still proven."""
     await told.say("ana", "opt_in", MUSIC)

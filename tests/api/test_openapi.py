@@ -37,7 +37,7 @@ from tests.exports.bundles import opened_office
 COMMITTED: Final = Path(__file__).parents[2] / "openapi" / "openapi.json"
 DOCUMENT: Final[dict[str, Any]] = json.loads(contract())
 OPERATIONS: Final = {operation.name: operation for operation in operations_of(DOCUMENT)}
-EXAMPLES_PER_OPERATION: Final = 20
+EXAMPLES_PER_OPERATION: Final = 10
 
 
 def test_the_committed_contract_is_what_the_code_says() -> None:

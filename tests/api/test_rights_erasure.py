@@ -219,6 +219,18 @@ async def test_a_title_goes_with_the_last_of_its_artists(begun: Story) -> None:
             assert found["title"] == title
 
 
+async def test_a_title_goes_though_the_track_was_taken_down_before(begun: Story) -> None:
+    """Nobody is left whose it is; what never was theirs keeps its name."""
+    for content, first in (("song", "ana"), ("tune", "ben")):
+        for rightsholders in ([first], []):
+            row = {"content": content, "rightsholders": rightsholders, "title": content.title()}
+            await begun.door.done("POST", "/v1/content", {"content": [row]}, by=PLATFORM)
+    await erase(begun.door, "ana")
+    for content, title in (("song", None), ("tune", "Tune")):
+        found = await begun.door.done("GET", f"/v1/content/{content}", by=AUDITOR)
+        assert found["title"] == title
+
+
 async def test_an_id_that_comes_back_is_somebody_new(begun: Story) -> None:
     """They begin as whoever registers now (R7); neither their old words nor tracks are theirs."""
     await begun.say("ana", "opt_out", "discovery")

@@ -154,6 +154,16 @@ async def test_the_page_is_in_the_artists_language_and_loads_nothing(known: Stor
     assert answer.headers["content-type"].startswith("text/html")
 
 
+async def test_it_names_every_event_that_put_what_is_theirs(begun: Story) -> None:
+    """Those as well that a later one has overtaken."""
+    put = [
+        (await begun.put("song", "ana", status=status))["revision"]
+        for status in ("disputed", "active")
+    ]
+    events = (await record(begun.door, person("ana")))["events"]
+    assert {one["revision"] for one in events if one["kind"] == "content.put"} >= set(put)
+
+
 async def test_long_lists_are_written_bit_by_bit(story: Story) -> None:
     """An artist with more than one piece of everything has all of it in the file."""
     await story.begin()

@@ -13,11 +13,13 @@ from service.audit import answered_logged
 from service.audit.answered import LONGEST, Answered, Tally, answered_in
 from service.audit.answered_sealed import counted_in_files
 from service.audit.bounded import TooMuch
+from service.audit.decisions import decisions_in_files
 from service.audit.period import Period
 from service.clock import SystemClock
 from service.db.engine import Database, ReadSession
 from service.db.tables import DecisionLogRow, SealedPeriod
 from service.domain.assessment import PERMITS
+from service.sealing import partition
 from service.sealing.find import SealedLog
 from service.sealing.period import sealed_periods
 from tests.audit.history import DAYS, TRAINER
@@ -113,6 +115,28 @@ async def test_sealed_months_are_counted_as_they_were(database_url: str, tmp_pat
         assert before.total.total > 100
         with pytest.raises(TooMuch):
             await counted_in_files(months.log, sealed, period, seconds=0)
+
+
+async def test_a_month_is_counted_once_while_its_table_is_still_there(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read from its files, and taken out when everybody has stopped reading."""
+    period = Period(date(2026, 3, 20), date(2026, 5, 10))
+
+    async def killed(*_: object) -> None:
+        raise InterruptedError
+
+    async with several_months(database_url, tmp_path) as months:
+        await months.record(*made_up(random.Random(3), 50))
+        async with months.database.read() as reading:
+            before = await answered_in(reading, months.log, period)
+        monkeypatch.setattr(partition, "detach", killed)
+        with pytest.raises(InterruptedError):
+            await months.seal(through=APRIL)
+        monkeypatch.setattr(answered_logged, "_MOST_EXACT", 0)
+        async with months.database.read() as reading:
+            assert await answered_in(reading, months.log, period) == before
+            assert await decisions_in_files(reading) == 0
 
 
 async def test_months_whose_files_are_gone_are_named(database_url: str, tmp_path: Path) -> None:

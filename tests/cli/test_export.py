@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.cli.export import datasets_wanted
+from service.cli.export import datasets_wanted, files_of
+from service.cli.remote import CannotRun
 from tests.cli.conftest import Fermata, open_charter
 from tests.serving import RunningService, running_service
 
@@ -40,6 +41,15 @@ def test_a_bundle_is_brought_into_a_folder(
     ended = fermata_at_terminal("export", "--id", manifest["export_id"], "--to", folder)
     assert ended.status == 0, ended.out
     assert (folder / "artists.parquet").stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/out", "..", "a/b", ".hidden", ""])
+def test_nothing_is_written_out_of_the_folder(name: str) -> None:
+    """Whatever a manifest says that nobody has verified yet."""
+    file = {"name": name, "sha256": "", "bytes": 1}
+    manifest = {"datasets": [{"files": [file]}], "packs": [], "readme": {"name": "README.txt"}}
+    with pytest.raises(CannotRun, match="no bundle has"):
+        list(files_of(manifest))
 
 
 def test_without_a_name_everything_is_exported_that_can_be_narrowed_so() -> None:

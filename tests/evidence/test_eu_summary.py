@@ -123,6 +123,13 @@ async def test_for_a_partner_the_platform_is_a_third_party(tale: Tale) -> None:
     assert said["data.latest_acquisition"] is None
 
 
+async def test_few_artists_content_has_no_days(tale: Tale) -> None:
+    """A run about two songs: when they were registered is as much theirs as how many they are."""
+    figures = (await tale.document(NAME, replace(await tale.now(), run="r2")))["figures"]
+    assert figures["permitted"]["total"]["artists"] is None
+    assert figures["registered"] == {"first": None, "last": None}
+
+
 async def test_nobody_is_in_it(tale: Tale) -> None:
     """No artist's id, no reference, no content, no title, no decision."""
     async with tale.door.services.database.read() as session:

@@ -77,9 +77,11 @@ async def begin(office: Office, filters: dict[str, Any]) -> str:
     """Ask for an export of decisions, and let it break off after its first file."""
     export_id = await office.ask("decisions", filters=filters)
     broken = replace(office.shop, objects=Breaking(office.shop.objects, 1), most_rows=3)
-    with pytest.MonkeyPatch.context() as patched, pytest.raises(StoreUnavailable):
+    taken = await taken_by_nobody(office)
+    with pytest.MonkeyPatch.context() as patched:
         patched.setattr("service.exports.datasets.decisions.OUTCOMES_AT_ONCE", 2)
-        await build(broken, await taken_by_nobody(office))
+        with pytest.raises(StoreUnavailable):
+            await build(broken, taken)
     return export_id
 
 

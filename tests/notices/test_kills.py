@@ -46,6 +46,15 @@ async def die(office: Office, statement: int) -> bool:
         return seen[0] >= statement
 
 
+async def work_on(office: Office, notice: str) -> None:
+    """Let another worker do what is left; what a slow mail server kept back is tried again."""
+    for wait in (LEASE + SECOND, 600 * SECOND, 3_600 * SECOND):
+        await office.pass_time(wait)
+        await office.work(**mailing(office))
+        if "waiting" not in (await office.sends(notice)).values():
+            return
+
+
 async def test_a_worker_may_die_at_any_statement(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,8 +68,7 @@ async def test_a_worker_may_die_at_any_statement(
         notice = await office.publish(words=f"Words no. {statement}.")
         if not await die(office, statement):
             break
-        await office.pass_time(LEASE + SECOND)
-        await office.work(**mailing(office))
+        await work_on(office, notice)
         assert await office.sends(notice) == {
             **{(artist, "webhook", 0): "handed_over" for artist in artists},
             ("ana", "email", 0): "handed_over",

@@ -17,6 +17,7 @@ from service.cli.main import app
 from service.clock import SystemClock
 from service.db.engine import Database
 from service.decisions.compiled.spelling import Spelled
+from service.decisions.log.name import name_decision
 from service.decisions.log.packing import pack, unpack
 from service.decisions.question import About, Check
 from service.domain.instant import DAY, LATEST, SECOND, Instant, format_instant, to_instant
@@ -25,7 +26,8 @@ from service.replay.report import Progress
 from service.replay.wanted import Wanted
 from service.sealing.copies import SealedFiles
 from service.sealing.find import SealedLog
-from service.sealing.period import SealedUnreadable
+from service.sealing.month import Month
+from service.sealing.period import Period, SealedUnreadable
 from service.sealing.sealing import Sealer
 from service.storage.objects import Objects
 from tests.conftest import migrated_database
@@ -215,6 +217,17 @@ async def test_sealed_months_are_replayed_from_their_files(
     with pytest.raises(SealedUnreadable, match="altered"):
         await replay_database(altered_url, vault(), sealed=log, scratch=scratch)
     log.close()
+
+
+def test_names_tell_which_months_are_read() -> None:
+    """Others are neither sorted, nor said to be no longer kept; an old name may be of any."""
+    march, april = (
+        Period(Month(2026, n), None, None, 0, 0, b"", (), 1, NOON, NOON, None) for n in (3, 4)
+    )
+    name = name_decision(april.month.begins, bytes(8))
+    assert [Wanted(decisions=[name]).spans(one) for one in (march, april)] == [False, True]
+    old = "dec_" + "4" * 32
+    assert [Wanted(decisions=[name, old]).spans(one) for one in (march, april)] == [True, True]
 
 
 async def test_the_command_tells_people_and_programs(lived_url: str, altered_url: str) -> None:

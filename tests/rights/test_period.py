@@ -36,6 +36,23 @@ def test_it_is_written_in_one_way(text: str, canonical: str) -> None:
     assert str(Period.parse(text)) == canonical
 
 
+@pytest.mark.parametrize(
+    ("text", "is_shorter"),
+    [
+        ("P5M", True),
+        ("P168D", True),
+        ("P5M30D", True),
+        ("P5M31D", False),
+        ("P6M", False),
+        ("P186D", False),
+        ("P1Y", False),
+    ],
+)
+def test_half_a_year_is_so_in_every_year(text: str, *, is_shorter: bool) -> None:
+    """Days in place of months are as many as those months can ever have."""
+    assert Period.parse(text).is_ever_shorter_than(Period(months=6)) == is_shorter
+
+
 @pytest.mark.parametrize("text", ["", "P", "7Y", "P1D1Y", "PT5M", "P1W", "P-1Y", "P1.5Y"])
 def test_what_is_no_period_is_refused_with_what_to_write(text: str) -> None:
     """Hours are none: nothing is kept for hours."""

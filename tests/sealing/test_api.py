@@ -15,6 +15,9 @@ from tests.api.people import AUDITOR, PIPELINE
 from tests.api.story import MUSIC, RECOMMENDATION, Story
 from tests.sealing.months import silent
 
+_SAID = ("decision", "position", "outcome", "recomputed", "rightsholders")
+"""What a sheet says whatever the newest checkpoint is."""
+
 
 @pytest.fixture(scope="module")
 def issuer() -> LocalIssuer:
@@ -76,6 +79,33 @@ async def test_answers_are_the_same_from_files(begun: Story, tmp_path: Path) -> 
     assert await read(door, f"?cursor={cursor}&limit=4") == [
         {"decisions": before[0]["decisions"][2:], "next_cursor": None}
     ]
+
+
+async def test_sheets_are_the_same_from_files(begun: Story, tmp_path: Path) -> None:
+    """Of the only answer, by place, by content and by artist; none of what was not asked about."""
+    door = begun.door
+    one = await begun.check(RECOMMENDATION, "song")
+    many = await begun.check(MUSIC, "nowhere", "tune", "song")
+    body = {"use": MUSIC, "artists": ["ana", "ben"]}
+    artists = await door.done("POST", "/v1/checks", body, by=PIPELINE)
+    sheets = [
+        f"/{answer['decision_id']}/explanation{query}"
+        for answer, query in (
+            (one, ""),
+            (many, "?position=1"),
+            (many, "?content=song"),
+            (artists, "?artist=ben"),
+        )
+    ]
+    before = await read(door, *sheets)
+    await seal_everything(door, tmp_path)
+    after = await read(door, *sheets)
+    assert [sheet["position"] for sheet in after] == [0, 1, 2, 1]
+    for sheet, same in zip(after, before, strict=True):
+        assert sheet["verdict"] == "recomputed_and_equal"
+        assert {name: sheet[name] for name in _SAID} == {name: same[name] for name in _SAID}
+    path = f"/v1/decisions/{many['decision_id']}/explanation?content=duet"
+    assert (await door.ask("GET", path, by=AUDITOR)).status_code == 404
 
 
 async def test_a_file_that_was_altered_is_told_and_not_read(begun: Story, tmp_path: Path) -> None:

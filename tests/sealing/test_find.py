@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -10,12 +11,24 @@ from service.decisions.log.find import FoundPage, Wanted
 from service.decisions.question import About
 from service.domain.assessment import Reason
 from service.domain.instant import DAY
+from service.replay.sealed import sealed_decisions
+from service.replay.wanted import Wanted as ByReplay
 from service.sealing.copies import SealedFiles
 from service.sealing.find import SealedLog
 from service.sealing.period import SealedUnreadable
 from tests.decisions.log.deciding import LAUNCH, Said, decision
 from tests.decisions.log.test_find import SlowClock, write_as_the_release_before
-from tests.sealing.months import APRIL, JUNE, MARCH, MAY, TRACKS, Months, made_up, wanted_of
+from tests.sealing.months import (
+    APRIL,
+    JUNE,
+    MARCH,
+    MAY,
+    TRACKS,
+    Months,
+    made_up,
+    several_months,
+    wanted_of,
+)
 
 SEARCHES: Final = 16
 
@@ -89,6 +102,28 @@ async def test_what_the_release_before_wrote_is_found_in_files_too(
     assert [await months.pages(wanted) for wanted in searches] == before
     assert await months.read(old) == whole
     assert await months.read("dec_" + "5" * 32) is None
+
+
+async def test_folders_may_be_called_anything(database_url: str, tmp_path: Path) -> None:
+    """None is taken for a column of the files, for a pattern, or for the end of a text."""
+    async with several_months(database_url, tmp_path / "client=it's [x]*") as months:
+        await months.record(*(decision(["t", "u"], at=LAUNCH + n) for n in range(3)))
+        searches = [Wanted(client="pipeline"), Wanted(about=About.CONTENT, one="t")]
+        before = [await months.pages(wanted) for wanted in searches]
+        await months.seal(MARCH)
+        assert [await months.pages(wanted) for wanted in searches] == before
+        scratch = months.sealer.scratch
+        periods, every = await months.periods(), ByReplay()
+        async with sealed_decisions(months.log, periods, every, scratch) as streams:
+            assert sum(len(batch) for stream in streams for batch in stream) == 6
+
+
+async def test_an_id_that_no_row_can_hold_keeps_no_month_open(months: Months) -> None:
+    """No interface takes one any more; whatever is logged is sealed."""
+    await months.record(decision(["\0"], at=LAUNCH), decision(["t", "u\0"], at=LAUNCH + 1))
+    await months.seal(MARCH)
+    for one, number in (("\0", 1), ("u\0", 1), ("u", 0)):
+        assert len(await months.entries(Wanted(about=About.CONTENT, one=one))) == number
 
 
 async def test_a_page_of_files_takes_a_bounded_time(months: Months) -> None:

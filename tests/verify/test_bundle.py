@@ -3,6 +3,7 @@
 import json
 import shutil
 import tarfile
+import zipfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from service.transparency.keys import SigningKey
-from service.verify.bundle import NO_ENTRIES, OLDER, verify_bundle
+from service.verify.bundle import LATER, NO_ENTRIES, OLDER, verify_bundle
 from service.verify.finding import CannotLook, Report, What
 from service.verify.keeping import kept_checkpoint
 from service.verify.notes import Key, read_key
@@ -176,6 +177,57 @@ def test_what_is_no_bundle(tmp_path: Path, keys: list[Key], bundle: Path) -> Non
     (bundle / "manifest.json").write_text(json.dumps(manifest | {"schema": "fermata.export/9"}))
     with pytest.raises(CannotLook, match=r"fermata\.export/9"):
         verify_bundle(bundle, keys)
+
+
+def test_a_later_checkpoint(platform: Platform, keys: list[Key]) -> None:
+    """A ledger goes on after an export of it: that is no going back."""
+    key = SigningKey(keys[0].name, bytes(32))
+    both = [*keys, read_key(str(key.verifier()))]
+    text = f"{keys[0].name}\n5000\n{'A' * 43}=\n"
+    later = kept_checkpoint(f"{text}\n{key.sign(text).line()}", "kept", both)
+    for bundle in (platform.bundles["csv"], platform.narrowed):
+        report = verify_bundle(bundle, both, [later])
+        assert report.holds
+        assert LATER in report.unseen
+
+
+def test_a_damaged_archive(bundle: Path, keys: list[Key], tmp_path: Path) -> None:
+    """What cannot be unpacked was altered, or it could not look: it never ends otherwise."""
+    path = zipped(bundle, tmp_path)
+    data = path.read_bytes()
+    with zipfile.ZipFile(path) as packed:
+        begin = packed.getinfo("bundle/README.txt").header_offset
+    path.write_bytes(data[: begin + 80] + bytes([data[begin + 80] ^ 1]) + data[begin + 81 :])
+    [finding] = verify_bundle(path, keys).findings
+    assert (finding.what, finding.where) == (What.EXPORT_ALTERED, "README.txt")
+    path = tarred(bundle, tmp_path)
+    path.write_bytes(path.read_bytes()[:-2_000])
+    with pytest.raises(CannotLook, match="no bundle that can be read"):
+        verify_bundle(path, keys)
+
+
+def test_what_swells(bundle: Path, keys: list[Key], tmp_path: Path) -> None:
+    """Nothing is unpacked beyond the size that was signed."""
+    (bundle / "README.txt").write_bytes(bytes(8 << 20))
+    assert found(verify_bundle(zipped(bundle, tmp_path), keys)) == {
+        (What.EXPORT_ALTERED, "README.txt")
+    }
+    (bundle / "manifest.json").write_bytes(bytes(65 << 20))
+    with pytest.raises(CannotLook, match=r"manifest\.json has more than"):
+        verify_bundle(zipped(bundle, tmp_path), keys)
+
+
+@pytest.mark.parametrize("dataset", ["events", "consents"])
+def test_rows_of_other_types(bundle: Path, keys: list[Key], dataset: str) -> None:
+    """Whoever forges a manifest may give its columns any values."""
+    rewrite(
+        bundle,
+        dataset,
+        lambda table: pa.table({name: ["x"] * table.num_rows for name in table.column_names}),
+    )
+    report = verify_bundle(bundle, keys)
+    assert {(What.EXPORT_ALTERED, "manifest.note"), (What.EXPORT_ALTERED, dataset)} & found(report)
+    assert not report.holds
 
 
 def found(report: Report) -> set[tuple[What, str]]:

@@ -17,7 +17,7 @@ from tests.ledger.writing import connected
 from tests.serving import running_service
 from tests.transparency.logs import KEY, ORIGIN, superuser
 from tests.verify.exporting import KEK as PLATFORM_KEK
-from tests.verify.exporting import Platform
+from tests.verify.exporting import Platform, copy_of
 from tests.verify.seeded import KEK, VERIFIERS, Seeded, copied
 
 
@@ -179,3 +179,42 @@ def test_help_tells_the_exit_statuses() -> None:
     assert "Exit status: 0 all of it holds; 1 something is wrong" in said
     for option in ("--checkpoint", "--key", "--url", "--record", "--json", "--no-decisions"):
         assert option in said
+
+
+OWN_COLUMNS = {
+    "answered_at": "answered_at = answered_at + interval '1 second'",
+    "number": "number = number + 1",
+    "one": "one = 'another' WHERE one IS NOT NULL",
+    "reasons": "reasons = '{\"open\": 1}'",
+}
+
+
+@pytest.mark.parametrize("column", OWN_COLUMNS)
+def test_what_decisions_are_looked_up_by(
+    postgres_url: str, platform: Platform, column: str
+) -> None:
+    """Recomputing an answer does not need it; whoever alters it hides the decision."""
+
+    async def alter(url: str) -> None:
+        async with superuser(url) as connection:
+            await connection.execute(f"UPDATE decisions SET {OWN_COLUMNS[column]}")
+
+    with asyncio.Runner() as runner:
+        copying = copied(postgres_url, platform.url)
+        url = runner.run(copying.__aenter__())
+        runner.run(alter(url))
+        known = ("--key", platform.verifier, "--json")
+        report = json.loads(fermata_verify(*known, url=url, key=PLATFORM_KEK).stdout)
+        runner.run(copying.__aexit__(None, None, None))
+    assert {one["what"] for one in report["findings"]} == {"decision_differs"}
+    assert {one["says"].partition(":")[0] for one in report["findings"]} == {column}
+
+
+def test_a_bundle_with_a_hostile_name(platform: Platform, tmp_path: Path) -> None:
+    """What it says is printed as it is, and neither steers the terminal nor the printing."""
+    bundle = copy_of(platform.bundles["csv"], tmp_path)
+    manifest = json.loads((bundle / "manifest.json").read_bytes())
+    (bundle / "manifest.json").write_text(json.dumps(manifest | {"origin": "[/x]\x1b[2J"}))
+    told = fermata_verify(str(bundle), "--key", platform.verifier)
+    assert told.exit_code == 2
+    assert "[/x]\\x1b[2J" in told.output

@@ -140,6 +140,22 @@ async def test_a_missing_tile(log: Files) -> None:
     assert {one.what for one in report.findings} == {What.TILE_MISSING}
 
 
+async def test_something_behind_the_last_entry(log: Files) -> None:
+    """Bundles are laid out to the byte: others would read what stands there as an entry."""
+    log.files["tile/entries/001"] += b"\0"
+    [finding] = (await looked_at(log)).findings
+    assert finding.what is What.EVENT_EXTRA
+
+
+async def test_a_size_that_is_made_up(log: Files) -> None:
+    """It does not ask for what is not there until the end of time."""
+    text = f"{KEY.name}\n{10**18}\n{encode64(bytes(32))}\n"
+    log.files["checkpoint"] = f"{text}\n{KEY.sign(text).line()}".encode()
+    report = await looked_at(log)
+    assert What.EVENT_MISSING in {one.what for one in report.findings}
+    assert report.looked["entries"] < 1_000
+
+
 async def test_another_past(log: Files, seeded: Seeded) -> None:
     """A log that is consistent in itself, but not with what somebody kept, is found out."""
     other = SigningKey(KEY.name, KEY.seed)

@@ -11,10 +11,15 @@ from typing import Final
 
 import pytest
 
+from service.rights.period import Period
+from service.rights.retention import Kept, set_retention
 from service.verify.database import Trust, verify_database
+from service.verify.few import Few
 from service.verify.finding import Report, What
-from service.verify.sealed import NO_PLACE
+from service.verify.leaf import instant
+from service.verify.sealed import NO_PLACE, may_discard
 from tests.conftest import migrated_database
+from tests.ledger.writing import appending
 from tests.sealing.months import made_up, several_months
 from tests.transparency.logs import superuser
 from tests.verify.seeded import KEK, copied
@@ -118,6 +123,22 @@ ROWS: Final = {
     "a number": ("UPDATE sealed_periods SET decisions = decisions - 1 WHERE period = $1", True),
     "a root": ("UPDATE sealed_periods SET root = sha256(root) WHERE period = $1", True),
     "a file left out": ("UPDATE sealed_periods SET files = '[]' WHERE period = $1", True),
+    "when it begins": (
+        "UPDATE sealed_periods SET first_at = first_at + interval '1 day' WHERE period = $1",
+        True,
+    ),
+    "which content a file has": (
+        (
+            "UPDATE sealed_periods SET files = jsonb_set(files, '{1,last}', '[5, 6]') "
+            "WHERE period = $1"
+        ),
+        True,
+    ),
+    "called not moved": (
+        "UPDATE sealed_periods SET moved_at = NULL WHERE period = $1",
+        True,
+    ),
+    "no list of files": ("UPDATE sealed_periods SET files = '5' WHERE period = $1", True),
     "removed": ("DELETE FROM sealed_periods WHERE period = $1", False),
     "called discarded": ("UPDATE sealed_periods SET discarded_at = now() WHERE period = $1", None),
 }
@@ -140,3 +161,42 @@ async def test_an_altered_row(months: Sealed, case: str) -> None:
             None: What.SEALED_MISSING,
         }[differs]
     )
+
+
+async def test_a_month_discarded_too_early(months: Sealed) -> None:
+    """That there is a rule is not enough: it has to let this month go, at that time."""
+    async with appending(months.url) as write:
+        await write.submit(set_retention({Kept.DECISIONS: Period(years=90)}))
+    async with superuser(months.url) as connection:
+        await connection.execute(
+            "UPDATE sealed_periods SET discarded_at = r.set_at FROM retention_rules r "
+            "WHERE period = '2026-04'"
+        )
+    [finding] = (await looked_at(months)).findings
+    assert (finding.what, finding.where) == (What.SEALED_MISSING, "sealed_periods 2026-04")
+
+
+@pytest.mark.parametrize(
+    ("rules", "day", "allowed"),
+    [
+        ([("2026-01-01", "P6M")], "2026-11-01", True),
+        ([("2026-01-01", "P6M")], "2026-10-20", False),
+        ([("2026-01-01", "P7M30D")], "2026-12-31", True),
+        ([("2026-01-01", "P6M"), ("2026-08-01", "P7Y")], "2026-12-01", False),
+        ([("2026-01-01", "P6M"), ("2026-12-01", "P7Y")], "2026-12-01", True),
+        ([("2026-01-01", None)], "2036-01-01", False),
+        ([("2027-01-01", "P6M")], "2026-12-01", False),
+        ([], "2036-01-01", False),
+    ],
+)
+def test_which_rule_lets_a_month_go(
+    rules: list[tuple[str, str | None]], day: str, *, allowed: bool
+) -> None:
+    """The one that was in force on that day, whatever was set before it or since."""
+    few = Few(kept_decisions=[(at(since), keep) for since, keep in rules])
+    assert may_discard("2026-04", few, at(day)) is allowed
+
+
+def at(day: str) -> int:
+    """Return the instant that a day begins with."""
+    return instant(f"{day}T00:00:00.000000Z")

@@ -30,6 +30,7 @@ PAGES = (
     ARTIST,
     CONTENT,
     "/audit/search?q=zzz",
+    f"/audit/exports?at={10**18 - 1}&below=x",
 )
 
 

@@ -43,7 +43,7 @@ class ErasureOut(Shape):
 class ErasureIn(Shape):
     """Whether an erasure is meant: it cannot be undone, so there is no default."""
 
-    dry_run: bool = Field(description="Only say what would be destroyed.")
+    dry_run: bool = Field(strict=True, description="Only say what would be destroyed.")
 
 
 class HoldIn(Shape):

@@ -12,6 +12,7 @@ from service.db.among import among
 from service.db.engine import ReadSession
 from service.db.tables import Artist
 from service.db.tables import DecisionLogRow as Logged
+from service.decisions.compiled.spelling import spell
 from service.decisions.log import packing
 from service.decisions.log.name import answered_at
 from service.decisions.question import About
@@ -61,18 +62,19 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """One decision, and some or all of its outcomes in the order asked."""
+    """One decision, and some or all of its outcomes in the order asked, from number `first` on."""
 
     entry: Entry
     outcomes: Sequence[Outcome]
+    first: int
 
 
 async def read_decision(
-    session: ReadSession, decision_id: str, *, first: int, most: int
+    session: ReadSession, decision_id: str, *, first: int, most: int, one: str | None = None
 ) -> Whole | None:
     """Return one decision with its outcomes from number `first` (of 0) on, or None.
 
-    Raises Damaged for one that cannot be read.
+    With `one` it is that about this id alone, or none. Raises Damaged for what cannot be read.
     """
     named = select(*COLUMNS, col(Logged.outcomes).label("packed"))
     instant = answered_at(decision_id)
@@ -84,7 +86,20 @@ async def read_decision(
     if row is None:
         return None
     outcomes = await asyncio.to_thread(packing.unpack, row.packed)
-    return Whole(entry_of(row, outcomes), outcomes_from(outcomes, first, most))
+    return whole_of(entry_of(row, outcomes), outcomes, first, most, one)
+
+
+def whole_of(
+    entry: Entry, outcomes: packing.Outcomes, first: int, most: int, one: str | None
+) -> Whole:
+    """Return a decision with up to `most` of its outcomes, or with that about one id alone.
+
+    There may be a million, which would take seconds to look through one by one.
+    """
+    if one is not None:
+        place = outcomes.place_of(spell(one))
+        first, most = (0, 0) if place is None else (place, 1)
+    return Whole(entry, outcomes_from(outcomes, first, most), first)
 
 
 def outcomes_from(outcomes: packing.Outcomes, first: int, most: int) -> list[Outcome]:

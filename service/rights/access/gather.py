@@ -45,7 +45,9 @@ SELECT l.revision, l.recorded_at, l.kind FROM ledger l JOIN (
     UNION SELECT revision FROM deliveries WHERE subject = :subject
     UNION SELECT revision FROM bounces WHERE subject = :subject
         AND notice_id IN (SELECT notice_id FROM notices)
-    UNION SELECT revision FROM content WHERE rightsholders @> ARRAY[:subject]::text[]
+    UNION SELECT h.revision FROM content c JOIN content_history h ON h.content_id = c.content_id
+        WHERE c.rightsholders @> ARRAY[:subject]::text[]
+        AND h.rightsholders @> ARRAY[:subject]::text[]
 ) theirs ON theirs.revision = l.revision ORDER BY l.revision
 """)
 _VERSIONS: Final = text("""
