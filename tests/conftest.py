@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import fcntl
 import gc
+import logging
 import os
 import shutil
 import tempfile
@@ -45,21 +46,36 @@ settings.register_profile(
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-settings.register_profile("ci", settings.get_profile("dev"), max_examples=200)
-settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
-)
+settings.register_profile("long", settings.get_profile("dev"), max_examples=1_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+# What is imported while tests are collected stays: walking it meanwhile is for nothing.
+gc.disable()
 
 
 def pytest_collection_finish() -> None:
     """Spare the collector what was imported: it stays, and would be walked again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:
     """Let the collector have it in the end: some libraries take what is left for a leak."""
     gc.unfreeze()
+
+
+@pytest.fixture(autouse=True)
+def _log_settings_stay_here() -> Iterator[None]:
+    """Undo what a command says about logging: it would write where nobody listens any more."""
+    root = logging.getLogger()
+    level = root.level
+    yield
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler:  # pytest's own are of kinds of their own
+            root.removeHandler(handler)
+            root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

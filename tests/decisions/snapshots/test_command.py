@@ -80,11 +80,9 @@ async def test_it_says_why_not_now(appender: Appender, database_url: str, tmp_pa
 
 
 async def test_it_says_what_is_not_set_up(
-    appender: Appender, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    appender: Appender, database_url: str, tmp_path: Path
 ) -> None:
     """The key is another database's, or none, or there is no folder: status 2."""
-    # The last one runs in this process, whose log is the tests' own.
-    monkeypatch.setattr("service.cli.snapshot.configure_logging", lambda _: None)
     other = b64encode(KEY[::-1]).decode()
     for settings, word in (
         ({"FERMATA_KEY_ENCRYPTION_KEY": other}, "not the key this database was written with"),
