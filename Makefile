@@ -104,6 +104,10 @@ bench-notices: $(RUN_STAMP) ## measure telling a million artists, and what waits
 test: $(NODE_STAMP) browser ## run every test, in parallel and in random order; warnings are errors
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
+.PHONY: pictures
+pictures: $(NODE_STAMP) browser ## take a picture of every page, by width and colours, into .cache/screenshots
+	@FERMATA_PICTURES=1 $(BIN)/python -m pytest -n $(WORKERS) tests/browser/test_every_page.py $(ARGS)
+
 # --- checking; each part can be run alone -----------------------------------------------------------------------------
 
 CHECKS := format lint types contracts house migrations openapi redocly helm

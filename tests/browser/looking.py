@@ -11,7 +11,7 @@ from playwright.async_api import Browser, BrowserContext, Page
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SCREENSHOTS: Final = ROOT / ".cache" / "screenshots"
-"""Where a person finds what the tests saw, by page, width and colours."""
+"""Where a person finds what `make pictures` saw, by page, width and colours."""
 
 _AXE: Final = ROOT / "tools" / "node" / "node_modules" / "axe-core" / "axe.min.js"
 _RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

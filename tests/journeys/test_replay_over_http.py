@@ -27,7 +27,7 @@ from tests.ledger.stopped_clock import set_clock, stop_clock
 
 AT_ONCE: Final = 10
 """Histories in one ledger."""
-HISTORIES: Final = int(os.environ.get("FERMATA_HISTORIES", "80"))
+HISTORIES: Final = int(os.environ.get("FERMATA_HISTORIES", "60"))
 CHECKS: Final = 16
 """Requests about each history, once it is over."""
 

@@ -118,8 +118,11 @@ async def several_months(url: str, folder: Path) -> AsyncIterator[Months]:
 
 
 def made_up(draw: random.Random, number: int) -> list[LoggedDecision]:
-    """Return decisions about one and about many from March to June, some at the same instant."""
-    ends = [*(month.ends - 1 for month in (MARCH, APRIL, MAY)), MARCH.ends, MAY.begins]
+    """Return decisions about one and about many from March to June, some at the same instant.
+
+    Fewer than some eighty may leave a month without any.
+    """
+    ends = [*(month.ends - 1 for month in (MARCH, APRIL, MAY)), MARCH.ends, MAY.begins, JUNE.begins]
     decisions = []
     for _ in range(number):
         at = draw.choice([LAUNCH + draw.randrange(120 * DAY), LAUNCH, LAUNCH + SECOND, *ends])
