@@ -19,7 +19,7 @@ import pyarrow.csv
 
 from service.exports.columns import INSTANT, Column, Type
 
-AT_ONCE: Final = 16 << 20
+AT_ONCE: Final = 4 << 20
 """Bytes of CSV that become one batch."""
 _AHEAD: Final = 1
 

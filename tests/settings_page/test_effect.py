@@ -1,7 +1,6 @@
 """What a statement would change is exactly what it then changes, for every history."""
 
 import copy
-import time
 from typing import TypeAlias
 
 from hypothesis import assume, given
@@ -186,9 +185,7 @@ def test_the_list_of_tracks_is_bounded_and_the_count_is_not() -> None:
         Say(1, ANA, Answer.OPT_IN, Scope(MUSIC, content=f"track-{n}")) for n in range(many)
     )
     no = Statement(Answer.OPT_OUT, Scope("*"), "settings_page")
-    began = time.perf_counter()
     effect = effect_of(ledger.history, ANA, no, ledger.history.recorded_at)
-    assert time.perf_counter() - began < 1
     assert (effect.tracks_stopped, effect.tracks_restored) == (many, 0)
     assert [flip.content for flip in effect.tracks[:2]] == ["track-9999", "track-9998"]
     assert len(effect.tracks) == MOST_TRACKS

@@ -18,7 +18,7 @@ from service.exports.dataset import Arguments, Piece, Place, Source, beneath, be
 from service.exports.datasets.artists import ARTIST_ID_MEANS
 from service.sealing.rows import OutcomesWanted, sealed_rows
 
-OUTCOMES_AT_ONCE: Final = 1 << 17
+OUTCOMES_AT_ONCE: Final = 1 << 15
 """Outcomes in one piece, unless one decision alone has more."""
 _FEWEST: Final = 32
 _MOST: Final = 4_096
