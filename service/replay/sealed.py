@@ -13,7 +13,8 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 
 from service.domain.instant import to_datetime
-from service.replay.logged import Logged, logged_table
+from service.replay.logged import Logged
+from service.replay.tabled import logged_table
 from service.replay.wanted import Wanted
 from service.sealing.duck import open_duckdb
 from service.sealing.find import SealedLog

@@ -22,7 +22,8 @@ from service.domain.instant import to_datetime, to_instant
 from service.ledger.events import Kind, LedgerBroken
 from service.ledger.read import TailRow, read_event, tail_rows
 from service.ledger.vault import Vault
-from service.replay.logged import COLUMNS, Logged, logged_rows, rows_in
+from service.replay.copied import COLUMNS, copied_rows, rows_in
+from service.replay.logged import Logged
 from service.replay.steps import Erasure, Erasures, Step, step_of
 from service.replay.wanted import Wanted
 from service.sealing.period import Period, hold_log
@@ -127,7 +128,7 @@ def outcomes_of(blocks: Iterable[bytes]) -> Iterator[Logged]:
         starts, end = rows_in(data)
         left = data[end:]
         for some in _apart(starts, end):
-            yield logged_rows(data[some[0] : some[-1]], [one - some[0] for one in some[:-1]])
+            yield copied_rows(data[some[0] : some[-1]], [one - some[0] for one in some[:-1]])
     if left != TRAILER:
         raise Damaged("the log ends in the middle of a row")
 

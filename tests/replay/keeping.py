@@ -14,7 +14,8 @@ from service.decisions.question import About
 from service.domain.decision import Decision, Query, decide
 from service.domain.history import History
 from service.domain.instant import Instant
-from service.replay.logged import Logged, logged_rows, rows_in
+from service.replay.copied import copied_rows, rows_in
+from service.replay.logged import Logged
 from service.replay.recompute import replayed
 from service.replay.report import ReplayReport
 from service.replay.steps import Erasures, Step
@@ -43,7 +44,8 @@ class Kept:
         about = About.CONTENT if first.artist is None else About.ARTISTS
         ids = [one.content if one.content is not None else one.artist for one in self.queries]
         answered_at = self.evaluated_at if self.answered_at is None else self.answered_at
-        texts = [one.encode() for one in (first.use, first.recipient, about.value)]
+        least = str(first.min_version)
+        texts = [one.encode() for one in (least, first.use, first.recipient, about.value)]
         name, packed = self.decision_id.encode(), self.packed([one or "" for one in ids])
         fields = [
             (len(packed) + len(name) + sum(map(len, texts))).to_bytes(4, "big"),
@@ -53,7 +55,6 @@ class Kept:
             bytes([self.past]),
             packed,
             name,
-            first.min_version.to_bytes(4, "big"),
             *texts,
         ]
         row = [len(one).to_bytes(4, "big") + one for one in fields]
@@ -107,7 +108,7 @@ def batches(log: Sequence[Kept], size: int = 7) -> Iterator[Logged]:
         data = b"".join(one.row() for one in log[start : start + size])
         rows, end = rows_in(data)
         assert (len(rows), end) == (len(log[start : start + size]), len(data))
-        yield logged_rows(data, rows)
+        yield copied_rows(data, rows)
 
 
 def report_of(

@@ -192,6 +192,27 @@ async def test_an_altered_row_is_found(altered_url: str, condition: str) -> None
     assert report.different == row["number"]
 
 
+@pytest.mark.parametrize(
+    "version", ['"two"', "1.5", "0", "true", "[[[[]]]]", "99999999999999999999"]
+)
+async def test_a_question_that_nobody_can_have_asked_is_named(
+    altered_url: str, version: str
+) -> None:
+    """By its decision alone; all others are replayed."""
+    row = await some_decision(altered_url, "number = 1")
+    await alter(
+        altered_url,
+        "UPDATE decisions SET request = jsonb_set(request, '{min_policy_version}', $1::jsonb)"
+        " WHERE decision_id = $2",
+        version,
+        row["decision_id"],
+    )
+    report = await replay_database(altered_url, vault())
+    (difference,) = report.differences
+    assert difference.decision_id == row["decision_id"]
+    assert "least policy version" in difference.why
+
+
 async def test_sealed_months_are_replayed_from_their_files(
     altered_url: str, tmp_path: Path
 ) -> None:
