@@ -25,7 +25,7 @@ from service.decisions.index import Index
 from service.decisions.log import DecisionLog
 from service.decisions.refreshing import refreshed
 from service.decisions.search import Searcher
-from service.decisions.snapshots.keeper import Pace, SnapshotKeeper, Writer
+from service.decisions.snapshots.keeper import Pace, SnapshotKeeper, snapshot_process
 from service.decisions.snapshots.restore import restore
 from service.domain.instant import parse_duration
 from service.exports.opened import BundlesForgotten, Exports, OldBundles, exporting
@@ -273,11 +273,10 @@ def _keeper(
     settings: Settings, folder: Path, around: Surroundings, parts: _Parts
 ) -> SnapshotKeeper:
     """Return what keeps this process's snapshots."""
-    key = settings.key_encryption_key
     return SnapshotKeeper(
         folder,
         parts.index,
-        Writer.of(database_url(settings), key.get_secret_value() if key else "", folder),
+        snapshot_process(settings),
         Pace(settings.snapshot_events, parse_duration(settings.snapshot_interval)),
         around.clock,
         parts.follower.caught_up,

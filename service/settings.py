@@ -269,6 +269,18 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    def environment(self, *names: str) -> dict[str, str]:
+        """Return those of these settings that are set as a process of ours is told them."""
+        told = {}
+        for name in names:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                value = value.get_secret_value()
+            if value is not None:
+                variable = "DATABASE_URL" if name == "database_url" else f"FERMATA_{name.upper()}"
+                told[variable] = str(value)
+        return told
+
     @property
     def head_timeout(self) -> float:
         """Seconds a strong check waits for the ledger's head."""

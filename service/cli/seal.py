@@ -17,7 +17,7 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
-from service.cli.snapshot import give_way
+from service.beside import give_way
 from service.clock import SystemClock
 from service.db.embedded import EmbeddedPostgresError
 from service.db.engine import Database

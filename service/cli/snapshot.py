@@ -5,7 +5,6 @@ needed.
 """
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import asyncpg
 import typer
 from pydantic import ValidationError
 
+from service.beside import give_way
 from service.clock import SystemClock
 from service.db.embedded import EmbeddedPostgresError
 from service.decisions.snapshots.catching_up import NotTheLedgers
@@ -30,8 +30,6 @@ from service.telemetry import configure_logging
 
 _LATER: Final = 1
 _MISCONFIGURED: Final = 2
-_NICENESS: Final = 10
-_KILLED_FIRST: Final = b"1000"
 
 
 def snapshot() -> None:
@@ -86,13 +84,6 @@ def _complete(settings: Settings) -> Iterator[tuple[Settings, Path]]:
         if complete.snapshot_dir is None:
             raise ValueError("set FERMATA_SNAPSHOT_DIR to the folder that snapshots lie in")
         yield complete, complete.snapshot_dir
-
-
-def give_way() -> None:
-    """Let whoever answers checks go first, and this process go where memory runs out."""
-    os.nice(_NICENESS)
-    with contextlib.suppress(OSError):  # not every system has it
-        Path("/proc/self/oom_score_adj").write_bytes(_KILLED_FIRST)
 
 
 def _told(done: Written, folder: Path, took: Duration) -> str:

@@ -6,18 +6,15 @@ with 4 where somebody else has it, and otherwise where something broke.
 """
 
 import asyncio
-import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Self
 
+from service.beside import Beside
 from service.clock import SystemClock
 from service.db.engine import Database
-from service.decisions.snapshots.keeper import Writer
 from service.domain.refusal import Refusal, Refused
 from service.exports.build import Workshop, build
 from service.exports.jobs import LeaseLost, Taken, taken_again
@@ -30,10 +27,9 @@ _REFUSED: Final = 3
 _LOST: Final = 4
 # It gives way before it imports anything that takes a while.
 _PROGRAM: Final = (
-    "import os, sys; os.nice(10); from service.exports.child import main; "
-    "sys.exit(main(*sys.argv[1:]))"
+    "from service.beside import give_way; give_way(); import sys; "
+    "from service.exports.child import main; sys.exit(main(*sys.argv[1:]))"
 )
-_KILLED_FIRST: Final = b"1000"
 
 
 class ChildFailed(Exception):  # noqa: N818 - names what happened
@@ -42,36 +38,33 @@ class ChildFailed(Exception):  # noqa: N818 - names what happened
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """The command that builds an export, and the environment it runs in."""
+    """The process that builds an export, for a service that has taken one."""
 
     database: Database
-    environment: Mapping[str, str]
-    command: Sequence[str] = (sys.executable, "-c", _PROGRAM)
+    process: Beside
 
     @classmethod
     def of(cls, database: Database, settings: Settings) -> Self:
-        """Return the command for a service's settings."""
-        key = settings.key_encryption_key
-        given = {
-            "DATABASE_URL": database.url,
-            "FERMATA_KEY_ENCRYPTION_KEY": key.get_secret_value() if key else None,
-            "FERMATA_EXPORTS": settings.exports,
-            "FERMATA_SEALED_DECISIONS": settings.sealed_decisions,
-            "FERMATA_SEALED_CACHE_DIR": settings.sealed_cache_dir,
-            "FERMATA_SEALED_CACHE_BYTES": settings.sealed_cache_bytes,
-        }
-        said = {name: str(value) for name, value in given.items() if value is not None}
-        return cls(database, {**os.environ, **said})
+        """Return the one for a service's settings."""
+        told = settings.environment(
+            "key_encryption_key",
+            "exports",
+            "sealed_decisions",
+            "sealed_cache_dir",
+            "sealed_cache_bytes",
+        )
+        command = (sys.executable, "-c", _PROGRAM)
+        return cls(database, Beside.of({**told, "DATABASE_URL": database.url}, command))
 
     async def build(self, taken: Taken) -> None:
         """Have an export's files made. Raises LeaseLost, Refused, ChildFailed.
 
         However the process ends, nothing is left of what it was writing on this machine.
         """
-        command = (*self.command, taken.export_id, str(taken.fence))
+        command = (*self.process.command, taken.export_id, str(taken.fence))
         with tempfile.TemporaryDirectory(prefix="fermata-exporting-") as folder:
-            environment = {**self.environment, "TMPDIR": folder}
-            status, said = await Writer(environment, command).run()
+            environment = {**self.process.environment, "TMPDIR": folder}
+            status, said = await Beside(environment, command).run()
         if status == _LOST:
             raise LeaseLost(taken.export_id)
         if status == _REFUSED:
@@ -84,8 +77,6 @@ class Child:
 
 def main(export_id: str, fence: str) -> int:
     """Build one export that the parent has taken; return the exit status."""
-    with contextlib.suppress(OSError):  # not every system has it
-        Path("/proc/self/oom_score_adj").write_bytes(_KILLED_FIRST)
     try:
         asyncio.run(_build(Settings(), export_id, int(fence)))
     except LeaseLost:

@@ -7,14 +7,13 @@ were. Of several services' keepers one does it at a time: the others find that s
 import asyncio
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
 
+from service.beside import Beside
 from service.db.engine import connect
-from service.decisions.snapshots.keeper import Writer
 from service.domain.instant import Instant
 from service.ledger.head import HeadReader
 from service.sealing.sealing import due
@@ -32,18 +31,16 @@ _LOOKS_EVERY: Final = 3_600.0
 """Seconds, more or less: services that started together need not look together."""
 
 
-def sealing_process(settings: Settings) -> Writer:
+def sealing_process(settings: Settings) -> Beside:
     """Return the command that seals what this service's settings say."""
-    key = settings.key_encryption_key
-    given = {
-        "DATABASE_URL": settings.database_url,
-        "FERMATA_KEY_ENCRYPTION_KEY": key.get_secret_value() if key else None,
-        "FERMATA_SEALED_DECISIONS": settings.sealed_decisions,
-        "FERMATA_SEALED_CACHE_DIR": settings.sealed_cache_dir,
-        "FERMATA_MAX_CLOCK_DISAGREEMENT_MS": settings.max_clock_disagreement_ms,
-    }
-    said = {name: str(value) for name, value in given.items() if value is not None}
-    return Writer({**os.environ, **said}, (sys.executable, "-m", "service.cli.seal"))
+    told = settings.environment(
+        "database_url",
+        "key_encryption_key",
+        "sealed_decisions",
+        "sealed_cache_dir",
+        "max_clock_disagreement_ms",
+    )
+    return Beside.of(told, (sys.executable, "-m", "service.cli.seal"))
 
 
 @dataclass(slots=True)
@@ -57,7 +54,7 @@ class SealingKeeper:
 
     url: str
     heads: HeadReader
-    process: Writer
+    process: Beside
     jitter: Callable[[], float]
     """Returns a number from 0 up to 1."""
 

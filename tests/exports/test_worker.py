@@ -1,6 +1,7 @@
 """Who builds exports, what they do when something breaks, and when bundles end."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -270,6 +271,11 @@ async def test_a_worker_that_stops_hands_its_export_back(office: Office) -> None
             await asyncio.sleep(0.01)
 
 
+def running(child: Child, command: Sequence[str]) -> Child:
+    """Return the same process with another command in it."""
+    return replace(child, process=replace(child.process, command=command))
+
+
 async def test_a_process_of_its_own_builds_the_same(office: Office, tmp_path: Path) -> None:
     """With the service's settings, and no more than it needs of them."""
     here = await office.bundle("policies", "content", "consents", openings=True, as_of=8)
@@ -301,7 +307,7 @@ async def test_a_process_says_what_cannot_be_had(office: Office, tmp_path: Path)
     for status, state in said.items():
         export_id = await office.ask("policies")
         command = ("/bin/sh", "-c", f"echo there is none; exit {status}")
-        assert await office.worker(replace(child, command=command).build).work()
+        assert await office.worker(running(child, command).build).work()
         found = await office.status(export_id)
         assert found["state"] == state
         if status == next(iter(said)):
@@ -318,7 +324,7 @@ async def test_a_process_that_is_stopped_leaves_no_file_behind(
     settings = Settings(
         database_url=office.door.database_url, key_encryption_key=KEY, exports=str(tmp_path)
     )
-    child = replace(Child.of(office.desk.database, settings), command=("/bin/sh", "-c", writing))
+    child = running(Child.of(office.desk.database, settings), ("/bin/sh", "-c", writing))
     await office.ask("policies")
     async with office.worker(child.build), asyncio.timeout(20):
         while not named(begun):  # noqa: ASYNC110 - it is another process's

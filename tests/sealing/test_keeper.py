@@ -12,7 +12,7 @@ from typing import Final
 import pytest
 from pydantic import SecretStr
 
-from service.decisions.snapshots.keeper import Writer
+from service.beside import Beside
 from service.domain.instant import DAY
 from service.ledger.head import HeadReader
 from service.sealing import keeper
@@ -26,15 +26,15 @@ from tests.sealing.months import Months
 NOTHING: Final = "nothing to seal: every month that is over by more than a day is sealed"
 
 
-def saying(words: str, status: int = 0) -> Writer:
+def saying(words: str, status: int = 0) -> Beside:
     """Return a process that says something and ends."""
     script = f"print({words!r}); raise SystemExit({status})"
-    return Writer(dict(os.environ), (sys.executable, "-c", script))
+    return Beside(dict(os.environ), (sys.executable, "-c", script))
 
 
 @asynccontextmanager
 async def keeping(
-    months: Months, process: Writer
+    months: Months, process: Beside
 ) -> AsyncIterator[tuple[SealingKeeper, HandClock]]:
     """Return a keeper that looks when it is told to, and its clock."""
     clock = HandClock()

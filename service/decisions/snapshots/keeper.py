@@ -8,19 +8,19 @@ ledger as a starting service does, so writing one also proves that it can be rea
 import asyncio
 import contextlib
 import logging
-import os
 import sys
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
 
+from service.beside import Beside
 from service.clock import Clock
 from service.decisions.index import Index
 from service.decisions.snapshots.file import reach_of
 from service.decisions.snapshots.folder import FolderBusy, SnapshotFolder
 from service.decisions.snapshots.sealed import Reach
 from service.domain.instant import SECOND, Duration
+from service.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -35,46 +35,12 @@ _LONGEST_WRITE: Final = 3_600
 """Seconds. A writer that takes longer is stopped."""
 
 _IDS_AN_EVENT: Final = 100
-_LAST_WORDS: Final = 2_000
-_STOPPING: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """A command that writes, such as a snapshot, and the environment it runs in."""
-
-    environment: Mapping[str, str]
-    command: Sequence[str] = (sys.executable, "-m", "service.cli.snapshot")
-
-    @classmethod
-    def of(cls, url: str, key_encryption_key: str, folder: Path) -> Self:
-        """Return the command for a database, its key as text, and a folder."""
-        return cls(
-            {
-                **os.environ,
-                "DATABASE_URL": url,
-                "FERMATA_KEY_ENCRYPTION_KEY": key_encryption_key,
-                "FERMATA_SNAPSHOT_DIR": str(folder),
-            }
-        )
-
-    async def run(self) -> tuple[int, str]:
-        """Run it; return its exit status and its last words. It ends with whoever waits for it."""
-        process = await asyncio.create_subprocess_exec(
-            *self.command,
-            env=self.environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,  # a ^C is ours to pass on
-        )
-        try:
-            output, _ = await process.communicate()
-        except asyncio.CancelledError:
-            await _stop(process)
-            raise
-        said = output.decode(errors="replace").strip()[-_LAST_WORDS:]
-        return process.returncode or 0, said
+def snapshot_process(settings: Settings) -> Beside:
+    """Return the command that writes a snapshot where this service's settings say."""
+    told = settings.environment("database_url", "key_encryption_key", "snapshot_dir")
+    return Beside.of(told, (sys.executable, "-m", "service.cli.snapshot"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +74,7 @@ class SnapshotKeeper:
 
     folder: Path
     index: Index
-    writer: Writer
+    writer: Beside
     pace: Pace
     clock: Clock
     caught_up: asyncio.Event
@@ -174,14 +140,3 @@ class SnapshotKeeper:
             _log.warning("no snapshot was written, trying again in some minutes: %s", said)
         else:
             _log.info("%s", said)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.terminate()
-        try:
-            async with asyncio.timeout(_STOPPING):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()

@@ -10,13 +10,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
+from service.beside import Beside
 from service.catalog.artists import ArtistRow, register_artists
 from service.cli.local import Database, complete
 from service.cli.main import app
 from service.decisions.snapshots.folder import SnapshotFolder
-from service.decisions.snapshots.keeper import Pace, SnapshotKeeper, Writer
+from service.decisions.snapshots.keeper import Pace, SnapshotKeeper, snapshot_process
 from service.decisions.snapshots.restore import restore
 from service.domain.instant import DAY
 from service.ledger.append import Appender
@@ -42,9 +44,17 @@ async def appender(database_url: str) -> AsyncIterator[Appender]:
         yield appender
 
 
+def writing_into(url: str, folder: Path) -> Beside:
+    """Return the command as the keeper has it."""
+    settings = Settings(
+        database_url=url, key_encryption_key=SecretStr(KEY_TEXT), snapshot_dir=folder
+    )
+    return snapshot_process(settings)
+
+
 async def run(url: str, folder: Path, **settings: str) -> tuple[int, str]:
     """Run the command as the keeper does, and return its status and what it said."""
-    writer = Writer.of(url, KEY_TEXT, folder)
+    writer = writing_into(url, folder)
     process = await asyncio.create_subprocess_exec(
         *writer.command,
         env={**writer.environment, **settings},
@@ -123,7 +133,7 @@ async def test_killed_in_the_middle_it_is_in_nobodys_way(
         sys.executable,
         "-c",
         _SLOW,
-        env=Writer.of(database_url, KEY_TEXT, tmp_path).environment,
+        env=writing_into(database_url, tmp_path).environment,
         stdout=asyncio.subprocess.PIPE,
     )
     assert process.stdout is not None
@@ -155,7 +165,7 @@ async def test_a_service_keeps_its_snapshot_and_forgets_with_it(
 ) -> None:
     """From the first start to an erasure: the new snapshot does not know the artist any more."""
     await appender.submit(register_artists([ArtistRow("leaving")]))
-    clock, writer = HandClock(), Writer.of(database_url, KEY_TEXT, tmp_path)
+    clock, writer = HandClock(), writing_into(database_url, tmp_path)
     async with replica(database_url) as one:
         await one.catch_up()
         keeper = SnapshotKeeper(

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from service.beside import Beside
 from service.decisions.index import Index
 from service.decisions.snapshots.file import reach_of, write_index
 from service.decisions.snapshots.folder import SnapshotFolder
-from service.decisions.snapshots.keeper import Pace, SnapshotKeeper, Writer
+from service.decisions.snapshots.keeper import Pace, SnapshotKeeper, snapshot_process
 from service.decisions.snapshots.sealed import Reach
 from service.domain.events import ArtistErased, ArtistsRegistered
 from service.domain.instant import SECOND
+from service.settings import Settings
 from tests.decisions.following import HandClock
 from tests.decisions.snapshots.indexes import feed, new_index
 from tests.decisions.snapshots.test_folder import names, write
@@ -29,14 +32,14 @@ HOUR = 3_600 * SECOND
 MINUTE = 60 * SECOND
 
 
-def calling(path: Path, *, status: int = 0, lasts: bool = False) -> Writer:
+def calling(path: Path, *, status: int = 0, lasts: bool = False) -> Beside:
     """Return a writer that only notes that it was called, and with what."""
     script = (
         "import json, os, signal, sys;"
         f"open({str(path)!r}, 'a').write(json.dumps(dict(os.environ)) + chr(10));"
         f"print('said so', flush=True); {'signal.pause();' if lasts else ''} sys.exit({status})"
     )
-    return Writer({**os.environ, "MARK": "of this test"}, (sys.executable, "-c", script))
+    return Beside({**os.environ, "MARK": "of this test"}, (sys.executable, "-c", script))
 
 
 def calls(path: Path) -> list[dict[str, str]]:
@@ -144,7 +147,7 @@ async def test_a_command_that_is_not_there_is_a_warning(
 ) -> None:
     """The service goes on."""
     kept = keeping(index_of(5))
-    kept.keeper.writer = Writer({}, ("/nowhere/to/be/found",))
+    kept.keeper.writer = Beside({}, ("/nowhere/to/be/found",))
     assert await kept.after_a_look() == 0
     assert "no snapshot was written" in caplog.text
 
@@ -273,7 +276,13 @@ async def test_trouble_with_the_folder_is_a_warning(
 def test_the_writers_environment_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
     """The database, its key and the folder; everything else is as it is for the service."""
     monkeypatch.setenv("FERMATA_LOG_LEVEL", "warning")
-    environment = Writer.of("postgresql://here", "a2V5", Path("/snapshots")).environment
+    environment = snapshot_process(
+        Settings(
+            database_url="postgresql://here",
+            key_encryption_key=SecretStr("a2V5"),
+            snapshot_dir=Path("/snapshots"),
+        )
+    ).environment
     assert environment["DATABASE_URL"] == "postgresql://here"
     assert environment["FERMATA_KEY_ENCRYPTION_KEY"] == "a2V5"
     assert environment["FERMATA_SNAPSHOT_DIR"] == "/snapshots"

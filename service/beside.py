@@ -1,0 +1,69 @@
+"""Processes of our own that run beside a service, and give way to whoever answers checks.
+
+    beside = Beside.of(settings.environment("database_url", "snapshot_dir"), [sys.executable, ...])
+    status, said = await beside.run()
+
+What runs there calls `give_way` first. It is imported at once: nothing here takes long to import.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+_NICENESS: Final = 10
+_KILLED_FIRST: Final = b"1000"
+_LAST_WORDS: Final = 2_000
+_STOPPING: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A command, and the whole environment it runs in."""
+
+    environment: Mapping[str, str]
+    command: Sequence[str]
+
+    @classmethod
+    def of(cls, told: Mapping[str, str], command: Sequence[str]) -> Self:
+        """Return a command that is told these variables; all others are as they are for us."""
+        return cls({**os.environ, **told}, command)
+
+    async def run(self) -> tuple[int, str]:
+        """Run it; return its exit status and its last words. It ends with whoever waits for it."""
+        process = await asyncio.create_subprocess_exec(
+            *self.command,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # a ^C is ours to pass on
+        )
+        try:
+            output, _ = await process.communicate()
+        except asyncio.CancelledError:
+            await _stop(process)
+            raise
+        said = output.decode(errors="replace").strip()[-_LAST_WORDS:]
+        return process.returncode or 0, said
+
+
+def give_way() -> None:
+    """Let whoever answers checks go first, and this process go where memory runs out."""
+    os.nice(_NICENESS)
+    with contextlib.suppress(OSError):  # not every system has it
+        Path("/proc/self/oom_score_adj").write_bytes(_KILLED_FIRST)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        try:
+            async with asyncio.timeout(_STOPPING):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
