@@ -17,9 +17,11 @@ class Stale(Index):
     """An index of which so many slices are stale."""
 
     slices = 0
+    looks = 0
 
     def refresh(self, most: int = 1) -> bool:
         """Compile one."""
+        self.looks += 1
         self.slices -= self.slices > 0
         return self.slices > 0
 
@@ -35,6 +37,11 @@ async def test_whatever_an_event_made_stale_is_compiled_slice_by_slice(database_
             async with asyncio.timeout(10):
                 while index.slices:  # noqa: ASYNC110 - nobody says when it is done
                     await asyncio.sleep(0.001)
+            looks = index.looks
+            assert looks >= 20
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert index.looks <= looks + 1
 
 
 async def test_what_goes_wrong_in_the_background_is_logged_and_ends_nothing(
