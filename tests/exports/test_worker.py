@@ -1,20 +1,32 @@
 """Who builds exports, what they do when something breaks, and when bundles end."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from typing_extensions import override
 
+from service.db.engine import WriteSession
+from service.domain.instant import DAY
 from service.domain.refusal import refuse
 from service.exports.build import build
 from service.exports.child import Child
 from service.exports.expiry import clear, forget
-from service.exports.jobs import LeaseLost, Taken, record
+from service.exports.jobs import (
+    LeaseLost,
+    Taken,
+    extend,
+    finish,
+    give_up,
+    put_back,
+    record,
+    try_later,
+)
 from service.exports.worker import MOST_TRIES
 from service.settings import Settings
 from service.storage.objects import Objects, Stored, StoreUnavailable
@@ -50,6 +62,32 @@ async def test_what_broke_off_goes_on_where_it_was(office: Office) -> None:
     bundle = await office.fetch(export_id)
     assert bundle.manifest["revision"] == revision == len(bundle.rows("events"))
     assert {"1/policies.parquet", "2/events.parquet"} <= set(await stored(office, export_id))
+
+
+async def test_who_was_away_for_too_long_changes_nothing_any_more(office: Office) -> None:
+    """Somebody else has the export since, however far the first has come with it."""
+    export_id = await office.ask("policies")
+    first = await taken_by_nobody(office)
+    await office.door.advance(timedelta(seconds=61))
+    second = await taken_by_nobody(office)
+    before = await office.status(export_id)
+    settling: tuple[Callable[[WriteSession, Taken], Awaitable[None]], ...] = (
+        extend,
+        record,
+        partial(finish, manifest={}, keep=DAY),
+        partial(give_up, error="it was given up"),
+        partial(try_later, error="it is tried again", wait=DAY),
+        put_back,
+    )
+    for settle in settling:
+        with pytest.raises(LeaseLost):
+            async with office.desk.database.keep() as session:
+                await settle(session, first)
+    assert await office.status(export_id) == before
+    async with office.desk.database.keep() as session:
+        await put_back(session, second)
+    assert await office.worker().work()
+    assert (await office.status(export_id))["state"] == "ready"
 
 
 async def test_one_export_is_built_by_one_worker(office: Office) -> None:
