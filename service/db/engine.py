@@ -76,8 +76,12 @@ async def connect(
         target_session_attrs="read-write" if writable else "any",
         server_settings=_SERVER_SETTINGS,
     )
-    _notice_silence(connection)
-    await connection.execute(_DURABLE)
+    try:
+        _notice_silence(connection)
+        await connection.execute(_DURABLE)
+    except BaseException:  # whoever goes away in between would leave it open
+        connection.terminate()
+        raise
     return connection
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service.catalog.artists import ArtistRow, register_artists
 from service.catalog.content import ContentRow, put_content
+from service.db import engine
 from service.db.engine import Database, connect
 from service.db.migrate import needs_upgrade, upgrade
 from service.domain.instant import SECOND
@@ -20,6 +21,10 @@ from service.policies.publish import publish_policy
 from tests.ledger.writing import appending, connected, open_ledger
 
 SECRET: Final = "what an artist said"
+_OURS: Final = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'fermata' AND state LIKE $1
+"""
 
 
 async def settings_of(url: str, name: str) -> list[Any]:
@@ -171,3 +176,24 @@ async def test_what_an_artist_said_can_be_erased_but_not_rewritten(
             await owner.execute(change)
     assert await owner.fetchval("SELECT answer FROM consents") == "opt_out"
     await owner.execute("DELETE FROM consents")
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_who_goes_away_while_a_connection_opens_does_not_leave_it_open(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, *, pooled: bool
+) -> None:
+    """Nobody would ever close it: the database would run out of them."""
+    monkeypatch.setattr(engine, "_DURABLE", "SELECT pg_sleep(0.2)")
+    async with Database(database_url) as database, connected(database_url) as watcher:
+
+        async def wait_for(number: int, state: str) -> None:
+            async with asyncio.timeout(10):
+                while await watcher.fetchval(_OURS, state) != number:  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(0.01)
+
+        opening = asyncio.ensure_future(database.connection() if pooled else connect(database_url))
+        await wait_for(1, "active")
+        opening.cancel()
+        await asyncio.gather(opening, return_exceptions=True)
+        assert opening.cancelled()
+        await wait_for(0, "%")
