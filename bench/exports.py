@@ -88,11 +88,12 @@ def measure(run: Run) -> Found:
             time.sleep(run.seconds)  # what the first ones wait for is the start
             since = time.perf_counter()
             time.sleep(run.seconds * 2)
-            quiet = _p99(waits, since, time.perf_counter())
+            until = time.perf_counter()
             built = {
                 format_: [_export(service, format_) for _ in range(_times(run, format_))]
                 for format_ in Format
             }
+        quiet = _p99(waits, since, until)
         busy = [_p99(waits, one.since, one.until) for one in built[Format.PARQUET]]
     parquet = built[Format.PARQUET]
     found.say("export_rows_per_s", [one.per_second for one in parquet])

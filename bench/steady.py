@@ -1,14 +1,18 @@
 """Checks at a steady rate on several connections, while something else goes on.
 
 How long one waits counts from the instant at which it was due, so that a stall is in the waits of
-everybody who came during it, and not only in that of the one it caught.
+everybody who came during it, and not only in that of the one it caught. Whoever asks is a process
+of its own: what is measured meanwhile would hold its interpreter, and be in the waits.
 """
 
+import gc
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 
 from bench.asking import Address, Line
 from bench.questions import Form, answered
@@ -42,8 +46,32 @@ def steady_checks(
 ) -> Iterator[list[Waits]]:
     """Ask on a connection for each list of requests, one every so many seconds, until the end.
 
-    What kept a connection from asking is raised in the end.
+    What is yielded is filled when the block ends. Instants in it are `time.perf_counter`'s, which
+    are the same in every process of this machine. What kept a connection from asking is raised.
     """
+    waits: list[Waits] = []
+    spawn = get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=_ask, args=(address, requests, every, theirs), daemon=True)
+    process.start()
+    theirs.close()  # so that its end is noticed
+    try:
+        ours.recv()
+        yield waits
+    finally:
+        ours.send(None)
+        waits += ours.recv()
+        process.join()
+    for one in waits:
+        if one.problem is not None:
+            raise one.problem
+
+
+def _ask(
+    address: Address, requests: Sequence[Sequence[bytes]], every: float, parent: Connection
+) -> None:
+    """Begin, say so, go on until something is heard, and send what was found."""
+    gc.disable()  # what is kept only grows
     stop, waits = threading.Event(), [Waits() for _ in requests]
     threads = [
         threading.Thread(target=_ask_steadily, args=(address, asked, every, stop, one))
@@ -51,15 +79,12 @@ def steady_checks(
     ]
     for thread in threads:
         thread.start()
-    try:
-        yield waits
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-    for one in waits:
-        if one.problem is not None:
-            raise one.problem
+    parent.send(None)
+    parent.recv()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    parent.send(waits)
 
 
 def _ask_steadily(

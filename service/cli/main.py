@@ -1,41 +1,70 @@
-"""The `fermata` command: one subcommand a file."""
+"""The `fermata` command: one subcommand a file, imported when it is asked for.
+
+Some need the whole service and some hardly anything: whoever asks for one does not wait for all.
+"""
+
+import gc
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+from typing_extensions import override
 
-from service.cli import (
-    demo,
-    export,
-    importing,
-    log_key,
-    migrate,
-    openapi,
-    policy,
-    replay,
-    seal,
-    serve,
-    snapshot,
-    verify,
-    witness,
-    worker,
-)
+_COMMANDS: Final = {
+    "serve": "service.cli.serve:serve",
+    "worker": "service.cli.worker:worker",
+    "snapshot": "service.cli.snapshot:snapshot",
+    "seal": "service.cli.seal:seal",
+    "migrate": "service.cli.migrate:migrate",
+    "demo": "service.cli.demo:demo",
+    "import": "service.cli.importing:import_catalog",
+    "policy": "service.cli.policy:app",
+    "export": "service.cli.export:export",
+    "replay": "service.cli.replay:replay",
+    "verify": "service.cli.verify:verify",
+    "log-key": "service.cli.log_key:log_key",
+    "witness": "service.cli.witness:witness",
+    "openapi": "service.cli.openapi:openapi",
+}
+
+
+class _Commands(TyperGroup):
+    """A group that knows the names of its commands, and each command once it is asked for."""
+
+    @override
+    def list_commands(self, ctx: object) -> list[str]:
+        return list(_COMMANDS)
+
+    @override
+    def get_command(self, ctx: object, cmd_name: str) -> Any:
+        # Of a name that is none, the nearest is suggested: then all have to be there.
+        for name in [cmd_name] if cmd_name in _COMMANDS else _COMMANDS:
+            if name not in self.commands:
+                self.add_command(_loaded(name), name)
+        return self.commands.get(cmd_name)
+
 
 app = typer.Typer(
-    name="fermata",
-    help="Consent permissioning: nothing plays on until the artist has had their say.",
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,
+    cls=_Commands, name="fermata", no_args_is_help=True, pretty_exceptions_show_locals=False
 )
-app.command("serve")(serve.serve)
-app.command("worker")(worker.worker)
-app.command("snapshot")(snapshot.snapshot)
-app.command("seal")(seal.seal)
-app.command("migrate")(migrate.migrate)
-app.command("demo")(demo.demo)
-app.command("import")(importing.import_catalog)
-app.command("export")(export.export)
-app.command("replay")(replay.replay)
-app.command("verify")(verify.verify)
-app.command("log-key")(log_key.log_key)
-app.command("witness")(witness.witness)
-app.command("openapi")(openapi.openapi)
-app.add_typer(policy.app, name="policy")
+
+
+@app.callback()
+def _fermata() -> None:
+    """Consent permissioning: nothing plays on until the artist has had their say."""
+
+
+def _loaded(name: str) -> Any:
+    module, _, attribute = _COMMANDS[name].partition(":")
+    # What is imported stays: to walk it again and again would take a quarter of the time.
+    gc.disable()
+    found: typer.Typer | Callable[..., object] = getattr(import_module(module), attribute)
+    gc.enable()
+    if isinstance(found, typer.Typer):
+        return get_command(found)
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(found)
+    return get_command(alone)

@@ -25,7 +25,7 @@ from service.cli.remote import (
     ends_with_status,
 )
 
-app = typer.Typer(help="Policies as code: publish what changed in a folder.", no_args_is_help=True)
+app = typer.Typer(name="policy", no_args_is_help=True, add_completion=False)
 
 _STANDS = "What is listed above is written; the same command goes on with the rest."
 

@@ -21,7 +21,7 @@ _HEARS_INTERRUPTS = "import signal; signal.signal(signal.SIGINT, signal.default_
 FERMATA = (
     sys.executable,
     "-c",
-    f"{_HEARS_INTERRUPTS}; from service.cli.entry import main; main()",
+    f"{_HEARS_INTERRUPTS}; from service.cli.main import app; app()",
 )
 
 

@@ -15,7 +15,7 @@ from typing import Final
 import httpx2
 
 SECRET: Final = "a secret of these tests"
-_PROGRAM: Final = "from service.cli.entry import main; main()"
+_PROGRAM: Final = "from service.cli.main import app; app()"
 _POLL_SECONDS: Final = 0.02
 
 

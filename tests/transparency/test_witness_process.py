@@ -29,7 +29,7 @@ from tests.transparency.trees import LOG_KEY, Log
 
 KEY: Final = SigningKey("witness.example/w1", bytes(range(1, 33)))
 OURS: Final = KEY.verifier(KeyType.WITNESS)
-PROGRAM: Final = "from service.cli.entry import main; main()"
+PROGRAM: Final = "from service.cli.main import app; app()"
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 
