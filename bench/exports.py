@@ -59,7 +59,7 @@ FIGURES: Final = ("export_rows_per_s", "export_peak_bytes", "export_check_p99_ra
 _DATASETS: Final = ("consents", "decisions")
 _CONNECTIONS: Final = 4
 _EVERY_SECONDS: Final = 0.008
-_LOOKS_EVERY: Final = 0.05
+_LOOKS_EVERY: Final = 0.25
 _PATIENCE_SECONDS: Final = 900
 _SLOWEST: Final = 0.99
 

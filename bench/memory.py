@@ -19,18 +19,25 @@ def peak_bytes(pid: int) -> int:
 
 
 def children_of(pid: int, *, named: Sequence[str]) -> list[int]:
-    """Return a process's children, theirs and so on whose names begin so."""
+    """Return a process's children, theirs and so on whose names begin so, if it has not ended."""
     return [
         one
         for child in _children(pid)
         for one in (child, *children_of(child, named=named))
-        if Path(f"/proc/{one}/comm").read_text().startswith(tuple(named))
+        if _said(Path(f"/proc/{one}/comm")).startswith(tuple(named))
     ]
 
 
 def _children(pid: int) -> Iterator[int]:
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        yield from map(int, (task / "children").read_text().split())
+    for task in Path(f"/proc/{pid}/task").glob("*"):
+        yield from map(int, _said(task / "children").split())
+
+
+def _said(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # it has ended since
+        return ""
 
 
 def _status(pid: int, name: str) -> int:

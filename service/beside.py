@@ -16,6 +16,7 @@ from typing import Final, Self
 
 _NICENESS: Final = 10
 _KILLED_FIRST: Final = b"1000"
+_OF_POSTGRESQL: Final = b"postgres:"
 _LAST_WORDS: Final = 2_000
 _STOPPING: Final = 5
 
@@ -51,11 +52,29 @@ class Beside:
         return process.returncode or 0, said
 
 
-def give_way() -> None:
-    """Let whoever answers checks go first, and this process go where memory runs out."""
+def give_way(*, processors: int | None = None) -> None:
+    """Let whoever answers checks go first, and this process go where memory runs out.
+
+    It keeps to so many processors, where that is said, and leaves all others alone.
+    """
     os.nice(_NICENESS)
     with contextlib.suppress(OSError):  # not every system has it
         Path("/proc/self/oom_score_adj").write_bytes(_KILLED_FIRST)
+    if processors is not None and hasattr(os, "sched_setaffinity"):  # nor this
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-processors:])
+
+
+def bring_along(backend: int) -> None:
+    """Let a process of the database that works for this one give way as this one does.
+
+    The two take turns: wandering from processor to processor they would be in everybody's way, and
+    checks wait three times as long. One that runs on another machine, or is not ours to tell, stays
+    as it is.
+    """
+    with contextlib.suppress(OSError):
+        if Path(f"/proc/{backend}/cmdline").read_bytes().startswith(_OF_POSTGRESQL):
+            os.setpriority(os.PRIO_PROCESS, backend, os.getpriority(os.PRIO_PROCESS, 0))
+            os.sched_setaffinity(backend, os.sched_getaffinity(0))
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

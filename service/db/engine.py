@@ -61,13 +61,18 @@ _SILENCE: Final = {
 
 
 async def connect(
-    url: str, *, writable: bool = False, command_timeout: float | None = None
+    url: str,
+    *,
+    writable: bool = False,
+    command_timeout: float | None = None,
+    ahead: int | None = None,
 ) -> asyncpg.Connection:
     """Open one plain connection, for the paths that touch no table model.
 
     `writable` insists on the primary: a standby may be behind what was acknowledged. A commit on it
     is durable whatever the role's default says. `command_timeout` in seconds bounds each statement;
-    a peer that falls silent is noticed by the operating system.
+    a peer that falls silent is noticed by the operating system. `ahead` in bytes bounds what lies
+    here unread: the database waits while there is more.
     """
     connection = await asyncpg.connect(
         plain_url(url),
@@ -77,7 +82,7 @@ async def connect(
         server_settings=_SERVER_SETTINGS,
     )
     try:
-        _notice_silence(connection)
+        _set_up(connection, ahead)
         await connection.execute(_DURABLE)
     except BaseException:  # whoever goes away in between would leave it open
         connection.terminate()
@@ -85,10 +90,14 @@ async def connect(
     return connection
 
 
-def _notice_silence(connection: asyncpg.Connection) -> None:
+def _set_up(connection: asyncpg.Connection, ahead: int | None) -> None:
     # asyncpg shows its socket nowhere else.
     peer = connection._transport.get_extra_info("socket")  # noqa: SLF001
-    if peer is not None and peer.family != socket.AF_UNIX:
+    if peer is None:
+        return
+    if ahead is not None:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ahead)
+    if peer.family != socket.AF_UNIX:
         peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in _SILENCE.items():
             if hasattr(socket, name):  # not every system has each of them

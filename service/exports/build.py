@@ -6,7 +6,7 @@ revision do not change, and what an erasure takes away takes the export with it.
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import file_digest
@@ -38,7 +38,11 @@ MOST_ROWS: Final = 1_000_000
 """Rows in one file, unless one decision alone has more outcomes."""
 
 _TELLS_EVERY: Final = SECOND
+_AHEAD: Final = 64 << 10
+"""Bytes that the database may send before they are asked for: it works in small steps as well."""
+_BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SNAPSHOT: Final = "SELECT pg_export_snapshot()"
+_SAME: Final = "SET TRANSACTION SNAPSHOT '{}'"
 # Whoever writes a large file is silent for a while, and holds nothing that anybody waits for.
 _PATIENCE: Final = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
 # Before the snapshot is taken (service.sealing.period): months that are read stay where they are.
@@ -49,7 +53,8 @@ _HELD: Final = f"{_PATIENCE}; LOCK TABLE ONLY decisions IN ACCESS SHARE MODE"
 class Workshop:
     """What exports are built with. Its database's pool should be its own.
 
-    `sealed` reads the months of the decision log that have moved to files.
+    `sealed` reads the months of the decision log that have moved to files. `settle` is told which
+    process of the database is to work for it.
     """
 
     database: Database
@@ -58,6 +63,7 @@ class Workshop:
     clock: Clock
     sealed: SealedLog
     most_rows: int = MOST_ROWS
+    settle: Callable[[int], None] = lambda _: None
 
 
 async def build(shop: Workshop, taken: Taken) -> None:
@@ -69,11 +75,14 @@ async def build(shop: Workshop, taken: Taken) -> None:
     if taken.progress.pop(STALE, False):
         await clear(shop.objects, taken.export_id, taken.fence)
     with tempfile.TemporaryDirectory(prefix="fermata-export-") as folder:
-        async with _snapshot(shop) as (connection, name):
+        async with _reading(shop, _HELD) as connection:
+            shop.settle(connection.get_server_pid())
+            name = await connection.fetchval(_SNAPSHOT)
             async with _joined(shop, name) as session:
                 periods = await sealed_periods(session)
-            building = _Building(shop, taken, Path(folder), connection, periods)
-            await building.datasets()
+            async with _reading(shop, f"{_SAME.format(name)}; {_PATIENCE}") as beside:
+                building = _Building(shop, taken, Path(folder), (connection, beside), periods)
+                await building.datasets()
             await building.packs(name)
 
 
@@ -83,22 +92,22 @@ def dataset_of(name: str, *, openings: bool) -> Dataset:
 
 
 @asynccontextmanager
-async def _snapshot(shop: Workshop) -> AsyncIterator[tuple[asyncpg.Connection, str]]:
-    """Open a connection on one snapshot, and name it for others to read the same."""
-    connection = await connect(shop.database.url, writable=True)
+async def _reading(shop: Workshop, first: str) -> AsyncIterator[asyncpg.Connection]:
+    """Open a connection that reads one snapshot, taken after what it does first."""
+    connection = await connect(shop.database.url, writable=True, ahead=_AHEAD)
     try:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await connection.execute(_HELD)
-            yield connection, await connection.fetchval(_SNAPSHOT)
+        await connection.execute(_BEGIN)
+        await connection.execute(first)
+        yield connection
     finally:
-        connection.terminate()
+        connection.terminate()  # whatever it is in the middle of
 
 
 @asynccontextmanager
 async def _joined(shop: Workshop, snapshot: str) -> AsyncIterator[ReadSession]:
     """Open a session that reads what the snapshot shows."""
     async with shop.database.read() as session:
-        await session.execute(text(f"SET TRANSACTION SNAPSHOT '{snapshot}'"))
+        await session.execute(text(_SAME.format(snapshot)))
         await session.execute(text(_PATIENCE))
         yield session
 
@@ -111,7 +120,7 @@ class _Building:
         shop: Workshop,
         taken: Taken,
         folder: Path,
-        connection: asyncpg.Connection,
+        connections: tuple[asyncpg.Connection, asyncpg.Connection],
         periods: Sequence[Period],
     ) -> None:
         self._shop = shop
@@ -119,7 +128,7 @@ class _Building:
         self._progress = taken.progress
         self._folder = folder
         self._source = Source(
-            connection, shop.vault, taken.moment, taken.wanted.filters, shop.sealed, periods
+            *connections, shop.vault, taken.moment, taken.wanted.filters, shop.sealed, periods
         )
         self._told_at = shop.clock.monotonic()
         # What the one before had not finished is read again.

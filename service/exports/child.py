@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import Final, Self
 
-from service.beside import Beside
+from service.beside import Beside, bring_along
 from service.clock import SystemClock
 from service.db.engine import Database
 from service.domain.refusal import Refusal, Refused
@@ -27,7 +27,7 @@ _REFUSED: Final = 3
 _LOST: Final = 4
 # It gives way before it imports anything that takes a while.
 _PROGRAM: Final = (
-    "from service.beside import give_way; give_way(); import sys; "
+    "from service.beside import give_way; give_way(processors=1); import sys; "
     "from service.exports.child import main; sys.exit(main(*sys.argv[1:]))"
 )
 
@@ -95,4 +95,5 @@ async def _build(settings: Settings, export_id: str, fence: int) -> None:
             taken = await taken_again(session, export_id, fence)
         objects, clock = Objects(settings.exports or ""), SystemClock()
         async with sealed_log(settings, clock) as sealed:
-            await build(Workshop(database, vault, objects, clock, sealed), taken)
+            shop = Workshop(database, vault, objects, clock, sealed, settle=bring_along)
+            await build(shop, taken)

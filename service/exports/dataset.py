@@ -35,11 +35,13 @@ class Piece:
 class Source:
     """What a dataset is read from: one snapshot, and what lies outside of the database.
 
-    `periods` are the sealed months of the decision log as the snapshot shows them, and `sealed`
-    reads those that have moved to files.
+    `connection` streams; `beside` shows the same, for what is looked up meanwhile. `periods` are
+    the sealed months of the decision log as the snapshot shows them, and `sealed` reads those that
+    have moved to files.
     """
 
     connection: asyncpg.Connection
+    beside: asyncpg.Connection
     vault: Vault
     moment: Moment
     filters: Filters

@@ -1,7 +1,8 @@
 """Rows of a query as Arrow, streamed: COPY out of PostgreSQL, parsed some megabytes at a time.
 
 PostgreSQL writes the rows as CSV and Arrow reads it, so nothing is made for a single row or value.
-What is read ahead is bounded: the database waits for whoever reads.
+Nothing is read ahead: the database rests while what it has sent is being worked on. An export takes
+one processor at a time this way, and leaves the others to whoever asks meanwhile.
 """
 
 import asyncio
@@ -19,9 +20,8 @@ import pyarrow.csv
 
 from service.exports.columns import INSTANT, Column, Type
 
-AT_ONCE: Final = 4 << 20
+AT_ONCE: Final = 1 << 20
 """Bytes of CSV that become one batch."""
-_AHEAD: Final = 1
 
 _PARSED_AS: Final = {
     Type.TEXT: pa.string(),
@@ -45,14 +45,15 @@ async def read_batches(
     async with _chunks(connection, query, arguments) as chunks:
         while (chunk := await chunks.get()) is not None:
             yield await asyncio.to_thread(parse, chunk, columns)
+            chunks.task_done()
 
 
 @asynccontextmanager
 async def _chunks(
     connection: asyncpg.Connection, query: str, arguments: Sequence[Any]
 ) -> AsyncIterator["asyncio.Queue[bytes | None]"]:
-    """Yield a queue of whole rows in CSV that ends with None, filled while it is emptied."""
-    queue: asyncio.Queue[bytes | None] = asyncio.Queue(_AHEAD)
+    """Yield a queue of whole rows in CSV that ends with None, filled when all in it is done."""
+    queue: asyncio.Queue[bytes | None] = asyncio.Queue()
     failure: BaseException | None = None
     waiting = bytearray()
 
@@ -60,18 +61,19 @@ async def _chunks(
         # Each message of COPY is one row (PostgreSQL, "COPY Operations"): rows are never cut.
         waiting.extend(some)
         if len(waiting) >= AT_ONCE:
-            await queue.put(bytes(waiting))
+            queue.put_nowait(bytes(waiting))
             waiting.clear()
+            await queue.join()
 
     async def copy() -> None:
         nonlocal failure
         try:
             await connection.copy_from_query(query, *arguments, output=take, format="csv")
             if waiting:
-                await queue.put(bytes(waiting))
+                queue.put_nowait(bytes(waiting))
         except Exception as error:  # noqa: BLE001 - whatever it was, the reader is told
             failure = error
-        await queue.put(None)
+        queue.put_nowait(None)
 
     copying = asyncio.create_task(copy(), name="fermata-export-copy")
     try:

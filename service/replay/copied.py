@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.decisions.compiled.answers import Instants
+from service.decisions.log.alone import PADDING, Alone, read_numbers
 from service.decisions.log.packing import Damaged, Outcomes, unpack
-from service.replay.alone import PADDING, Alone, read_numbers
 from service.replay.logged import (
     Column,
     Logged,

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from service.decisions.compiled.answers import NO_INSTANT, REASONS, Answers, Instants
 from service.decisions.compiled.spelling import Spelled
+from service.decisions.log.alone import OTHER
 from service.decisions.log.table import SCHEMA
-from service.replay.alone import OTHER
 from service.replay.logged import Column, Logged, Positions, Unreadable, column_of
 
 

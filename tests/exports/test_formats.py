@@ -10,14 +10,17 @@ from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.exports.columns import INSTANT, Column, Type
+from service.exports.columns import INSTANT, Column, Type, schema_of
 from service.exports.csv_cells import DANGEROUS, MARK, as_cells
 from service.exports.datasets import DATASETS
+from service.exports.wanted import Format
+from service.exports.writers import open_file
 from tests.api.people import AUDITOR
 from tests.api.story import ONLY_ASKS
 from tests.exports.bundles import Bundle, Office
@@ -33,6 +36,21 @@ async def spreadsheets(told: Office) -> Bundle:
 async def lines(told: Office) -> Bundle:
     """Return a bundle of every dataset in NDJSON."""
     return await told.bundle(*DATASETS, format="ndjson")
+
+
+def test_row_groups_are_of_many_rows(tmp_path: Path) -> None:
+    """However few are written at once: whoever reads one column reads it in long runs."""
+    numbers = (Column("n", Type.INTEGER, ""),)
+    schema, path = schema_of("numbers", 1, numbers), tmp_path / "numbers.parquet"
+    file = open_file(Format.PARQUET, path, numbers, schema)
+    for start in range(0, 80_000, 1_000):
+        part = pa.array(range(start, start + 1_000), pa.int64())
+        file.write(pa.RecordBatch.from_arrays([part], schema=schema))
+    file.close()
+    read = pq.ParquetFile(path)
+    groups = [read.metadata.row_group(n).num_rows for n in range(read.num_row_groups)]
+    assert groups == [33_000, 33_000, 14_000]
+    assert read.read()["n"].to_pylist() == list(range(80_000))
 
 
 def queried(query: str) -> list[tuple[Any, ...]]:

@@ -1,5 +1,6 @@
 """Rows out of PostgreSQL: every value as it is, and no more in memory than is read ahead."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any, Final, cast
 
@@ -95,3 +96,28 @@ def test_a_batch_has_the_declared_types() -> None:
     batch = reading.parse(b"1,t,,007,,[]\n", COLUMNS)
     assert batch.schema.types == [column.field.type for column in COLUMNS]
     assert batch["text"].to_pylist() == ["007"]
+
+
+async def test_the_database_rests_while_its_rows_are_worked_on(database_url: str) -> None:
+    """It sends no more than the buffers between them hold, until the next batch is asked for."""
+    connection = await connect(database_url, ahead=64 << 10)
+    watcher = await connect(database_url)
+    await watcher.execute("CREATE SEQUENCE sent")
+    query = QUERY.replace("SELECT n,", "SELECT nextval('sent'),")
+    batches = read_batches(connection, query, ("x" * 400, 100_000), COLUMNS)
+    await anext(batches)
+
+    async def sent() -> int:
+        count: int = await watcher.fetchval("SELECT last_value FROM sent")
+        return count
+
+    before = 0
+    async with asyncio.timeout(30):
+        while before != (before := await sent()):  # noqa: ASYNC110 - nobody says so
+            await asyncio.sleep(0.2)
+    assert before < 50_000
+    second = await anext(batches)
+    assert second["number"][0].as_py() <= before
+    await cast("AsyncGenerator[Any, None]", batches).aclose()
+    connection.terminate()
+    await watcher.close()

@@ -8,10 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
 import pytest
 from typing_extensions import override
 
 from service.db.engine import WriteSession
+from service.decisions.log.packing import Damaged
 from service.domain.instant import DAY
 from service.domain.refusal import refuse
 from service.exports.build import build
@@ -62,6 +64,26 @@ async def test_what_broke_off_goes_on_where_it_was(office: Office) -> None:
     bundle = await office.fetch(export_id)
     assert bundle.manifest["revision"] == revision == len(bundle.rows("events"))
     assert {"1/policies.parquet", "2/events.parquet"} <= set(await stored(office, export_id))
+
+
+async def test_what_breaks_off_in_the_middle_of_rows_ends_at_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database has sent some, and has more: it is not waited for."""
+
+    def damaged(*_: object) -> pa.RecordBatch:
+        raise Damaged("these are no outcomes")
+
+    story = Story(office.door)
+    for _ in range(3):
+        await story.check(MUSIC, "tune")
+    await office.ask("decisions")
+    taken = await taken_by_nobody(office)
+    monkeypatch.setattr("service.exports.reading.AT_ONCE", 1)
+    monkeypatch.setattr("service.exports.datasets.decisions.narrowed", damaged)
+    async with asyncio.timeout(20):
+        with pytest.raises(Damaged):
+            await build(office.shop, taken)
 
 
 async def test_who_was_away_for_too_long_changes_nothing_any_more(office: Office) -> None:

@@ -98,7 +98,7 @@ def pack(ids: Spelled, answers: Answers) -> bytes:
     which, distinct = _told_apart(answers)
     packed = _encode(
         len(ids),
-        _text(ids),
+        text_of(ids),
         _lengths(ids.lengths),
         which,
         *_columns(answers.take(distinct)),
@@ -139,8 +139,10 @@ def _columns(distinct: Answers) -> tuple[object, ...]:
     )
 
 
-def _text(ids: Spelled) -> memoryview:
+def text_of(ids: Spelled) -> memoryview:
     """Return the bytes of all ids one behind the other, whatever lies between them as they are."""
+    if not len(ids):
+        return memoryview(b"")
     text, starts, lengths = memoryview(ids.all_bytes()), ids.starts, ids.lengths
     ends = starts + lengths
     if (starts[1:] == ends[:-1]).all():

@@ -3,6 +3,7 @@
     SCHEMA                                # the columns; docs/decision-log.md says what each holds
     batch_of(rows) -> pa.RecordBatch
     batches_of(logged, most) -> Iterator  # the same in parts, of rows that are columns already
+    batches_of_rows(rows, most)           # likewise, of rows that are an Arrow batch
 
 Rows of `decisions` go in as they are read (`LOGGED`), and nothing is made for a single outcome: the
 parts of all of them are laid side by side and then taken apart by column.
@@ -20,7 +21,16 @@ import pyarrow as pa
 from sqlalchemy import Row
 
 from service.decisions.compiled.answers import NO_INSTANT, REASONS
-from service.decisions.log.packing import Damaged, Opened, damage_told, numbers_in, opened_parts
+from service.decisions.compiled.slots import Positions
+from service.decisions.log.alone import PADDING, Alone
+from service.decisions.log.packing import (
+    Damaged,
+    Opened,
+    damage_told,
+    numbers_in,
+    opened_parts,
+    text_of,
+)
 
 INSTANT: Final = pa.timestamp("us", "UTC")
 
@@ -77,7 +87,6 @@ _LARGEST_TEXT: Final = (1 << 31) - 1
 _REASONS: Final = pa.array([reason.value for reason in REASONS], pa.string())
 _NUMBER: Final = {reason.value: number for number, reason in enumerate(REASONS)}
 
-_Positions: TypeAlias = npt.NDArray[np.int64]
 LoggedColumns: TypeAlias = Mapping[str, Sequence[Any]]
 """Rows of `decisions`, column by column."""
 
@@ -85,10 +94,9 @@ LoggedColumns: TypeAlias = Mapping[str, Sequence[Any]]
 def batch_of(rows: Sequence[LoggedRow]) -> pa.RecordBatch:
     """Return every outcome of these decisions in `SCHEMA`: rows in order, outcomes in order asked.
 
-    All rows come from one query of at least the columns `LOGGED`. Some million outcomes a second of
-    decisions about many; some hundred thousand decisions about one. It may run in any thread.
-    Raises Damaged for outcomes that cannot be read, and OverflowError where the ids, or what is
-    repeated beside each, take more than 2 GiB: a few million outcomes at once never do.
+    All rows come from one query of at least the columns `LOGGED`. It may run in any thread. Raises
+    Damaged for outcomes that cannot be read, and OverflowError where the ids, or what is repeated
+    beside each, take more than 2 GiB: a few million outcomes at once never do.
     """
     if not rows:
         return pa.RecordBatch.from_pylist([], SCHEMA)
@@ -102,9 +110,32 @@ def batches_of(logged: LoggedColumns, most: int) -> Iterator[pa.RecordBatch]:
     A decision about a million takes little memory this way. Raises what `batch_of` raises.
     """
     with damage_told():
-        _require_said(logged)
-        outcomes = _Outcomes([opened_parts(packed) for packed in logged["outcomes"]])
         once = {name: pa.array(logged[name], SCHEMA.field(name).type) for name in _OF_A_REQUEST}
+        packed = pa.array(logged["outcomes"], pa.large_binary())
+    return _told_of(once, packed, most)
+
+
+def batches_of_rows(rows: pa.RecordBatch, most: int) -> Iterator[pa.RecordBatch]:
+    """Yield the same of rows that Arrow has read, with the columns `LOGGED` and maybe others.
+
+    What old rows say in the request alone has been put where it belongs. A million and more
+    decisions about one thing take a second. Raises what `batch_of` raises.
+    """
+    with damage_told():
+        once = {name: rows.column(name).cast(SCHEMA.field(name).type) for name in _OF_A_REQUEST}
+        requests = once["request"].dictionary_encode()
+        said = pa.array([_request(one) for one in requests.dictionary.to_pylist()], pa.string())
+        once["request"] = said.take(requests.indices)
+        packed = rows.column("outcomes").cast(pa.large_binary())
+    return _told_of(once, packed, most)
+
+
+def _told_of(
+    once: Mapping[str, pa.Array], packed: pa.LargeBinaryArray, most: int
+) -> Iterator[pa.RecordBatch]:
+    with damage_told():
+        _require_said(once)
+        outcomes = _Outcomes(packed)
         for start in range(0, outcomes.total, most):
             some = slice(start, min(start + most, outcomes.total))
             columns = _repeated(once, outcomes.row[some]) | outcomes.columns(some)
@@ -132,9 +163,9 @@ def logged_columns(rows: Sequence[LoggedRow]) -> LoggedColumns:
     return columns | {"request": requests} | missing
 
 
-def _require_said(logged: LoggedColumns) -> None:
-    for name in _IN_OLD_REQUESTS:
-        if not SCHEMA.field(name).nullable and None in logged[name]:
+def _require_said(once: Mapping[str, pa.Array]) -> None:
+    for name, column in once.items():
+        if column.null_count and not SCHEMA.field(name).nullable:
             message = f"a decision does not say its {name}"
             raise Damaged(message)
 
@@ -151,7 +182,7 @@ def _in_request(request: str, name: str) -> str | None:
     return found
 
 
-def _repeated(once: Mapping[str, pa.Array], row: _Positions) -> dict[str, pa.Array]:
+def _repeated(once: Mapping[str, pa.Array], row: Positions) -> dict[str, pa.Array]:
     """Return what is said once for a decision beside each of its outcomes."""
     each = np.bincount(row, minlength=len(once["decision_id"]))
     for column in once.values():
@@ -172,28 +203,38 @@ def _require_room(size: int) -> None:
 
 
 class _Outcomes:
-    """The outcomes of all decisions side by side; those that are the same are still told once."""
+    """The outcomes of all decisions side by side; those that are the same are still told once.
 
-    def __init__(self, opened: Sequence[Opened]) -> None:
+    Most decisions are about one thing alone and are read together; the others are opened each.
+    """
+
+    def __init__(self, packed: pa.LargeBinaryArray) -> None:
         """Take each decision's outcomes as they are packed. Raises Damaged."""
-        self._opened = opened
-        self._numbers = np.array([one.number for one in opened], np.int64)
-        self._told = np.array([len(one.reason) for one in opened], np.int64)
-        if self._numbers.min() < 1 or self._told.min() < 1:
+        self._alone = alone = Alone(*_lying(packed))
+        self._others = dict(
+            zip(alone.others, map(opened_parts, alone.others_packed()), strict=True)
+        )
+        opened = list(self._others.values())
+        self._numbers = self._of_others([one.number for one in opened])
+        self._told = self._of_others([len(one.reason) for one in opened])
+        if len(packed) and (self._numbers.min() < 1 or self._told.min() < 1):
             message = "there are no outcomes where there have to be some"
             raise Damaged(message)
-        self._many = [row for row, one in enumerate(opened) if one.number > 1]
         self._starts = np.cumsum(self._numbers) - self._numbers
+        self._first = np.cumsum(self._told) - self._told
         self.total: int = self._numbers.sum().item()
-        self.row: _Positions = np.repeat(np.arange(len(opened)), self._numbers)
+        self.row: Positions = np.repeat(np.arange(len(packed)), self._numbers)
         """For each outcome, the row of its decision."""
         self._which = self._where_told()
-        self._reason = self._reasons()
         self._ids = self._texts()
-        self._permitted = np.frombuffer(b"".join([one.permitted for one in opened]), "u1") == 1
-        self._version = np.frombuffer(b"".join([one.version for one in opened]), "<i4")
-        self._start = np.frombuffer(b"".join([one.start for one in opened]), "<i8")
-        self._end = np.frombuffer(b"".join([one.end for one in opened]), "<i8")
+        said = alone.answers
+        self._reason = self._side_by_side(said.reason, _reasons(opened))
+        self._permitted = self._side_by_side(
+            said.permitted, _numbers(opened, "permitted", "u1") == 1
+        )
+        self._version = self._side_by_side(said.policy_version, _numbers(opened, "version", "<i4"))
+        self._start = self._side_by_side(said.start, _numbers(opened, "start", "<i8"))
+        self._end = self._side_by_side(said.end, _numbers(opened, "end", "<i8"))
 
     def columns(self, some: slice) -> dict[str, pa.Array]:
         """Return all columns that differ from outcome to outcome, of some outcomes."""
@@ -209,38 +250,41 @@ class _Outcomes:
             "valid_until": _instants(self._end[which]),
         }
 
-    def _where_told(self) -> _Positions:
+    def _of_others(self, numbers: Sequence[int]) -> Positions:
+        """Return a number for each decision: 1 for those about one thing alone."""
+        each = np.ones(len(self._alone.rows) + len(numbers), np.int64)
+        each[self._alone.others] = numbers
+        return each
+
+    def _side_by_side(self, alone: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return what is told in the order of the decisions. Raises Damaged if that is not all."""
+        places = self._first[self._alone.rows]
+        apart = np.ones(self._told.sum(), np.bool_)
+        apart[places] = False
+        if np.count_nonzero(apart) != len(others):
+            message = "outcomes are not told in columns of one length"
+            raise Damaged(message)
+        whole = np.empty(len(apart), alone.dtype)
+        whole[places], whole[apart] = alone, others
+        return whole
+
+    def _where_told(self) -> Positions:
         """Return for each outcome where it is told, among what all decisions tell."""
-        local = np.zeros(len(self.row), np.int64)
-        for row in self._many:
-            one, place = self._opened[row], self._place(row)
+        local = np.zeros(self.total, np.int64)
+        for row, one in self._others.items():
             if one.which:
-                local[place] = numbers_in(one.which, one.number)
-            elif self._told[row] > 1:
-                local[place] = np.arange(one.number)
+                local[self._place(row)] = numbers_in(one.which, one.number)
+            elif len(one.reason) > 1:
+                local[self._place(row)] = np.arange(one.number)
         if (local >= self._told[self.row]).any():
             message = "an outcome is none of those that are told"
             raise Damaged(message)
-        first: _Positions = np.cumsum(self._told) - self._told
-        return first[self.row] + local
-
-    def _reasons(self) -> npt.NDArray[np.int64]:
-        """Return the reason of everything that is told, as a number into `_REASONS`."""
-        opened = self._opened
-        words = np.array([_NUMBER[word] for one in opened for word in one.words], np.int64)
-        each = np.array([len(one.words) for one in opened], np.int64)
-        told = np.frombuffer(b"".join([one.reason for one in opened]), "u1")
-        if (told >= np.repeat(each, self._told)).any():
-            message = "a reason is none of the words"
-            raise Damaged(message)
-        reasons: _Positions = words[np.repeat(np.cumsum(each) - each, self._told) + told]
-        return reasons
+        return self._first[self.row] + local
 
     def _texts(self) -> pa.StringArray:
         """Return the ids. What is no text in one of them is shown as U+FFFD."""
-        text = b"".join([one.text for one in self._opened])
+        ends, text = np.cumsum(self._lengths()), self._text()
         _require_room(len(text))
-        ends = np.cumsum(self._lengths())
         offsets = np.concatenate(([0], ends)).astype(np.int32)
         ids = pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(text))
         try:
@@ -253,23 +297,62 @@ class _Outcomes:
             return pa.array(shown, pa.string())
         return ids
 
-    def _lengths(self) -> _Positions:
-        texts = np.array([len(one.text) for one in self._opened], np.int64)
-        lengths = texts[self.row]
-        for row in self._many:
-            one, place = self._opened[row], self._place(row)
+    def _text(self) -> bytes:
+        """Return the bytes of all ids in order: of runs that are alone, and of others between."""
+        alone, bounds = bytes(text_of(self._alone.ids)), np.cumsum(self._alone.ids.lengths)
+        bounds = np.concatenate(([0], bounds))
+        before = bounds[np.searchsorted(self._alone.rows, self._alone.others)].tolist()
+        pieces, start = list[bytes](), 0
+        for end, one in zip(before, self._others.values(), strict=True):
+            pieces += (alone[start:end], one.text)
+            start = end
+        return b"".join([*pieces, alone[start:]])
+
+    def _lengths(self) -> Positions:
+        lengths = np.empty(self.total, np.int64)
+        lengths[self._starts[self._alone.rows]] = self._alone.ids.lengths
+        for row, one in self._others.items():
+            place = self._place(row)
             if one.lengths:
                 lengths[place] = numbers_in(one.lengths, one.number)
             else:
-                lengths[place] //= one.number
-        if (np.add.reduceat(lengths, self._starts) != texts).any():
-            message = "the lengths of the ids are not those of their text"
-            raise Damaged(message)
+                lengths[place] = len(one.text) // one.number
+            if lengths[place].sum() != len(one.text):
+                message = "the lengths of the ids are not those of their text"
+                raise Damaged(message)
         return lengths
 
     def _place(self, row: int) -> slice:
         start = self._starts.item(row)
         return slice(start, start + self._numbers.item(row))
+
+
+def _lying(packed: pa.LargeBinaryArray) -> tuple[npt.NDArray[np.uint8], Positions, Positions]:
+    """Return the bytes of all, padded, and where each begins and ends."""
+    _, offsets, data = packed.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[packed.offset : packed.offset + len(packed) + 1]
+    first = bounds.item(0)
+    lying = memoryview(data or b"")[first : bounds.item(-1)]
+    bounds = bounds - first
+    return np.frombuffer(b"".join((lying, PADDING)), np.uint8), bounds[:-1], bounds[1:]
+
+
+def _reasons(opened: Sequence[Opened]) -> npt.NDArray[np.uint8]:
+    """Return the reason of everything that is told, as a number into `_REASONS`."""
+    words = np.array([_NUMBER[word] for one in opened for word in one.words], np.uint8)
+    each = np.array([len(one.words) for one in opened], np.int64)
+    told = _numbers(opened, "reason", "u1")
+    number_told = [len(one.reason) for one in opened]
+    if (told >= np.repeat(each, number_told)).any():
+        message = "a reason is none of the words"
+        raise Damaged(message)
+    reasons: npt.NDArray[np.uint8] = words[np.repeat(np.cumsum(each) - each, number_told) + told]
+    return reasons
+
+
+def _numbers(opened: Sequence[Opened], part: str, form: str) -> npt.NDArray[Any]:
+    """Return a part of all of them, one behind the other."""
+    return np.frombuffer(b"".join([getattr(one, part) for one in opened]), form)
 
 
 def _instants(numbers: npt.NDArray[np.int64]) -> pa.Array:

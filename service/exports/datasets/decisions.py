@@ -1,27 +1,27 @@
 """The decision log, a row for each outcome: the months that are closed, then those that are not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import asyncpg
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.decisions.log.table import LOGGED, batches_of, logged_columns
+from service.decisions.log.table import LOGGED, batches_of_rows
 from service.decisions.log.table import SCHEMA as LOG
 from service.domain.instant import Instant, to_datetime
 from service.domain.uses import ROOT
 from service.exports.columns import Column, Type, schema_of
 from service.exports.dataset import Arguments, Piece, Place, Source, beneath, between
 from service.exports.datasets.artists import ARTIST_ID_MEANS
+from service.exports.reading import read_batches
 from service.sealing.rows import OutcomesWanted, sealed_rows
 
-OUTCOMES_AT_ONCE: Final = 1 << 15
+OUTCOMES_AT_ONCE: Final = 1 << 14
 """Outcomes in one piece, unless one decision alone has more."""
-_FEWEST: Final = 32
-_MOST: Final = 4_096
 _NOT_SAID: Final = 10_000
 """How many outcomes a row is taken to have that does not say it."""
 
@@ -62,8 +62,20 @@ SAID: Final = {
     "recipient": "coalesce(recipient, request->>'recipient')",
     "about": "coalesce(about, request->>'about')",
     "run": "coalesce(run, request->>'run')",
+    "job": "coalesce(job, request->>'job')",
 }
 """What the release before the one that divided the log by months says in the request alone."""
+
+_TYPES: Final = {column.name: column.type for column in _COLUMNS} | {"outcomes": Type.BYTES}
+_EXPRESSIONS: Final = SAID | {"outcomes": "encode(outcomes, 'hex')"}
+_ROWS: Final = (
+    *(
+        Column(name, _TYPES[name], "", _EXPRESSIONS.get(name, name), nullable=True)
+        for name in LOGGED
+    ),
+    Column("number", Type.INTEGER, "", "number", nullable=True),
+)
+"""A row of the log as it is read."""
 
 _NAMES: Final = "SELECT subject, artist_id FROM artists WHERE subject = ANY ($1::text[])"
 
@@ -125,13 +137,9 @@ async def _fresh(source: Source, after: Place | None) -> AsyncIterator[pa.Record
         _, answered_at, decision_id = after
         place = f"({arguments.add(to_datetime(answered_at))}, {arguments.add(decision_id)})"
         conditions += f" AND (answered_at, decision_id) > {place}"
-    query = (
-        f"SELECT {', '.join(LOGGED)}, number FROM decisions WHERE {conditions} "  # noqa: S608 - no value stands in it
-        "ORDER BY answered_at, decision_id"
-    )
-    async for rows in some_at_once(source.connection, query, arguments.values):
-        for batch in batches_of(await asyncio.to_thread(logged_columns, rows), OUTCOMES_AT_ONCE):
-            yield batch
+    conditions += " ORDER BY answered_at, decision_id"
+    async for batch in logged_outcomes(source.connection, conditions, arguments.values):
+        yield batch
 
 
 async def _ended(
@@ -201,27 +209,29 @@ _NARROWING: Final = {
 }
 
 
-async def some_at_once(
-    connection: asyncpg.Connection, query: str, arguments: Sequence[Any]
-) -> AsyncIterator[list[asyncpg.Record]]:
-    """Yield rows in order, some with about as many outcomes as are taken at once.
+async def logged_outcomes(
+    connection: asyncpg.Connection, conditions: str, arguments: Sequence[Any]
+) -> AsyncIterator[pa.RecordBatch]:
+    """Yield the outcomes of those rows of `decisions` for which this stands after WHERE.
 
-    The query has the `number` of each row's outcomes.
+    Nothing else may use the connection until the last batch is taken. Raises Damaged.
     """
-    cursor = await connection.cursor(query, *arguments)
-    most, rows, outcomes = _FEWEST, list[asyncpg.Record](), 0
-    while some := await cursor.fetch(most):
-        for row in some:
-            number = row["number"] or _NOT_SAID
-            if rows and outcomes + number > OUTCOMES_AT_ONCE:
-                yield rows
-                rows, outcomes = [], 0
-            rows.append(row)
-            outcomes += number
-        each = sum(row["number"] or _NOT_SAID for row in some) // len(some)
-        most = max(_FEWEST, min(_MOST, OUTCOMES_AT_ONCE // max(1, each)))
-    if rows:
-        yield rows
+    selected = ", ".join(column.sql for column in _ROWS)
+    query = f"SELECT {selected} FROM decisions WHERE {conditions}"  # noqa: S608 - no value stands in it
+    async for rows in read_batches(connection, query, arguments, _ROWS):
+        for some in _some_at_once(rows):
+            batches = batches_of_rows(some, OUTCOMES_AT_ONCE)
+            while (batch := await asyncio.to_thread(next, batches, None)) is not None:
+                yield batch
+
+
+def _some_at_once(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    """Yield rows in order, some with about as many outcomes as are taken at once."""
+    numbers = pc.fill_null(rows["number"], _NOT_SAID).to_numpy()
+    part = np.cumsum(numbers) // OUTCOMES_AT_ONCE
+    starts = np.flatnonzero(np.diff(part, prepend=-1))
+    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
+        yield rows.slice(start, end - start)
 
 
 def narrowed(batch: pa.RecordBatch, source: Source) -> pa.RecordBatch:
@@ -253,7 +263,7 @@ async def _platform_ids(source: Source, batch: pa.RecordBatch) -> pa.Array:
         return pa.nulls(batch.num_rows, pa.string())
     subjects = pc.if_else(about_artists, batch.column("one"), None)
     distinct = subjects.unique().drop_null()
-    named = await source.connection.fetch(_NAMES, distinct.to_pylist())
+    named = await source.beside.fetch(_NAMES, distinct.to_pylist())
     known = pa.array([row["subject"] for row in named], pa.string())
     ids = pa.array([row["artist_id"] for row in named], pa.string())
     return ids.take(pc.index_in(subjects, known))

@@ -9,7 +9,6 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.decisions.log.table import LOGGED, batch_of
 from service.domain.assessment import PERMITS, Reason
 from service.exports.columns import Column, Type, schema_of
 from service.exports.dataset import Arguments, Piece, Place, Source
@@ -17,9 +16,9 @@ from service.exports.datasets.decisions import (
     DECISIONS,
     SAID,
     decisions_where,
+    logged_outcomes,
     narrowed,
     sealed_wanted,
-    some_at_once,
 )
 from service.sealing.rows import sealed_rows
 
@@ -47,10 +46,7 @@ SELECT {_RUN}, {SAID["about"]}, key, sum(value::bigint)::bigint
 FROM decisions CROSS JOIN jsonb_each_text(reasons)
 WHERE {{conditions}} AND {SAID["run"]} IS NOT NULL GROUP BY 1, 2, 3, 4, 5
 """  # noqa: S608 - expressions of this service
-_UNCOUNTED: Final = f"""
-SELECT {", ".join(LOGGED)}, number FROM decisions
-WHERE {{conditions}} AND {SAID["run"]} IS NOT NULL AND reasons IS NULL
-"""  # noqa: S608 - expressions of this service
+_UNCOUNTED: Final = f"{{conditions}} AND {SAID['run']} IS NOT NULL AND reasons IS NULL"
 
 _NAME: Final = ("run", "use", "recipient")
 _SEALED: Final = (*_NAME, "about", "reason", "position", "answered_at")
@@ -157,8 +153,8 @@ class Runs:
             query(_OUTCOMES), *arguments.values
         ):
             tally.add_outcomes(_name(name), about, reason, count)
-        async for some in some_at_once(connection, query(_UNCOUNTED), arguments.values):
-            tally.add_outcomes_of(batch_of(some))
+        async for batch in logged_outcomes(connection, query(_UNCOUNTED), arguments.values):
+            tally.add_outcomes_of(batch)
         async for batch in sealed_rows(
             source.sealed, source.periods, sealed_wanted(source), columns=_SEALED, ordered=False
         ):

@@ -15,7 +15,14 @@ from sqlalchemy import text
 from service.db.engine import Database
 from service.decisions.log import DecisionLog, LoggedDecision
 from service.decisions.log.packing import Damaged, pack
-from service.decisions.log.table import LOGGED, SCHEMA, batch_of, batches_of, logged_columns
+from service.decisions.log.table import (
+    LOGGED,
+    SCHEMA,
+    batch_of,
+    batches_of,
+    batches_of_rows,
+    logged_columns,
+)
 from service.domain.assessment import PERMITS, Reason
 from service.domain.instant import DAY, to_datetime
 from tests.decisions.log.deciding import LAUNCH, Said, decision, outcomes_of
@@ -112,6 +119,22 @@ def test_parts_are_the_whole(decisions: list[list[tuple[str, Said]]], most: int)
     parts = list(batches_of(logged_columns(rows), most))
     assert [part.num_rows for part in parts[:-1]] == [most] * (len(parts) - 1)
     assert pa.Table.from_batches(parts).combine_chunks().to_batches()[0].equals(batch_of(rows))
+
+
+@given(DECISIONS, st.integers(1, 70))
+def test_rows_that_arrow_has_read_say_the_same(
+    decisions: list[list[tuple[str, Said]]], most: int
+) -> None:
+    """Whatever lies before them in the same bytes, and however their requests are spaced."""
+    rows = [read(decided(one)) for one in decisions]
+    columns = {name: [row[name] for row in rows] for name in LOGGED}
+    columns["request"] = [one.replace(":", ": ") for one in columns["request"]]
+    types = {name: SCHEMA.field(name).type for name in LOGGED if name != "outcomes"}
+    arrays = [pa.array(columns[name], types.get(name, pa.binary())) for name in LOGGED]
+    whole = pa.RecordBatch.from_arrays(arrays, names=list(LOGGED))
+    for start in range(len(rows)):
+        parts = pa.Table.from_batches(batches_of_rows(whole.slice(start), most))
+        assert parts.combine_chunks().to_batches()[0].equals(batch_of(rows[start:]))
 
 
 async def test_rows_are_taken_as_either_reader_has_them(database_url: str) -> None:

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.decisions.compiled.answers import REASONS, Answers
+from service.decisions.compiled.slots import Positions
 from service.decisions.compiled.spelling import Spelled, same_texts, words_at
-from service.replay.logged import Positions
 
 PADDING: Final = bytes(8)
 """What has to follow the bytes that are looked into."""
