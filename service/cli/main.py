@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 from typing_extensions import override
 
-_COMMANDS: Final = {
+COMMANDS: Final = {
     "serve": "service.cli.serve:serve",
     "worker": "service.cli.worker:worker",
     "snapshot": "service.cli.snapshot:snapshot",
@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "witness": "service.cli.witness:witness",
     "openapi": "service.cli.openapi:openapi",
 }
+"""Each command, and what it runs."""
 
 
 class _Commands(TyperGroup):
@@ -36,12 +37,12 @@ class _Commands(TyperGroup):
 
     @override
     def list_commands(self, ctx: object) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     @override
     def get_command(self, ctx: object, cmd_name: str) -> Any:
         # Of a name that is none, the nearest is suggested: then all have to be there.
-        for name in [cmd_name] if cmd_name in _COMMANDS else _COMMANDS:
+        for name in [cmd_name] if cmd_name in COMMANDS else COMMANDS:
             if name not in self.commands:
                 self.add_command(_loaded(name), name)
         return self.commands.get(cmd_name)
@@ -58,7 +59,7 @@ def _fermata() -> None:
 
 
 def _loaded(name: str) -> Any:
-    module, _, attribute = _COMMANDS[name].partition(":")
+    module, _, attribute = COMMANDS[name].partition(":")
     # What is imported stays: to walk it again and again would take a quarter of the time.
     gc.disable()
     found: typer.Typer | Callable[..., object] = getattr(import_module(module), attribute)

@@ -59,7 +59,7 @@ class Gallery:
 class Sight:
     """One page in one state: the name of its pictures, its template, and the way to it.
 
-    What is alike `in_brief` is looked at on a phone by day and at a desk by night alone.
+    What is alike `in_brief` has pictures on a phone by day and at a desk by night alone.
     """
 
     name: str
