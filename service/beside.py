@@ -61,18 +61,21 @@ def give_way(*, processors: int | None = None) -> None:
     with contextlib.suppress(OSError):  # not every system has it
         Path("/proc/self/oom_score_adj").write_bytes(_KILLED_FIRST)
     if processors is not None and hasattr(os, "sched_setaffinity"):  # nor this
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-processors:])
+        with contextlib.suppress(OSError):  # some forbid it
+            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-processors:])
 
 
-def bring_along(backend: int) -> None:
-    """Let a process of the database that works for this one give way as this one does.
+def bring_along(backend: int, port: int) -> None:
+    """Let the process of PostgreSQL that serves a connection of ours give way as this one does.
 
-    The two take turns: wandering from processor to processor they would be in everybody's way, and
-    checks wait three times as long. One that runs on another machine, or is not ours to tell, stays
-    as it is.
+    The two take turns: wandering from processor to processor they are in everybody's way. `backend`
+    is its number, `port` the port that our end of the connection has: a process that does not say
+    that it serves it is left alone, be it on this machine or not, and so is one that is not ours to
+    tell.
     """
     with contextlib.suppress(OSError):
-        if Path(f"/proc/{backend}/cmdline").read_bytes().startswith(_OF_POSTGRESQL):
+        title = Path(f"/proc/{backend}/cmdline").read_bytes()
+        if title.startswith(_OF_POSTGRESQL) and f"({port})".encode() in title:
             os.setpriority(os.PRIO_PROCESS, backend, os.getpriority(os.PRIO_PROCESS, 0))
             os.sched_setaffinity(backend, os.sched_getaffinity(0))
 

@@ -5,8 +5,8 @@ async with worker_alone(settings) as worker: ...                   # sends, and 
 """
 
 import os
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,16 +103,11 @@ async def running(
         if around.alone:
             sparing = spared_from_collection(follower.caught_up, around.clock)
             await stack.enter_async_context(sparing)
-        if settings.snapshot_dir is not None:
-            await stack.enter_async_context(_keeper(settings, settings.snapshot_dir, around, parts))
         opened = public_log(settings, key_of(settings), url, around.clock, telemetry)
         public = await stack.enter_async_context(opened)
         sealed = await stack.enter_async_context(sealed_log(settings, around.clock))
-        if settings.sealed_decisions is not None:
-            await stack.enter_async_context(_sealing(settings, around, heads))
-        if settings.send_notices:
-            sending = _working(settings, around, parts.appender, heads, telemetry)
-            await stack.enter_async_context(sending)
+        for optional in _asked_for(settings, around, parts, telemetry):
+            await stack.enter_async_context(optional)
         exports = await stack.enter_async_context(
             exporting(settings, url, vault, around.clock, public, sealed, apart=around.alone)
         )
@@ -267,6 +262,18 @@ async def worker_alone(
         yield await stack.enter_async_context(
             _working(settings, around, appender, heads, Telemetry())
         )
+
+
+def _asked_for(
+    settings: Settings, around: Surroundings, parts: _Parts, telemetry: Telemetry
+) -> Iterator[AbstractAsyncContextManager[object]]:
+    """Yield what runs only where the settings say so: nothing that answers needs it."""
+    if settings.snapshot_dir is not None:
+        yield _keeper(settings, settings.snapshot_dir, around, parts)
+    if settings.sealed_decisions is not None:
+        yield _sealing(settings, around, parts.heads)
+    if settings.send_notices:
+        yield _working(settings, around, parts.appender, parts.heads, telemetry)
 
 
 def _keeper(

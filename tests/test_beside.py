@@ -12,21 +12,25 @@ import pytest
 from service.beside import Beside
 
 _GIVING_WAY: Final = """
-import asyncio, asyncpg, json, os, sys
+import asyncio, json, os, sys
 from service.beside import bring_along, give_way
+from service.db.engine import connect, own_port
 
 def told(pid):
     return [os.getpriority(os.PRIO_PROCESS, pid), sorted(os.sched_getaffinity(pid))]
 
 async def main(url, other):
     give_way(processors=1)
-    connection = await asyncpg.connect(url)
-    backend, before = connection.get_server_pid(), told(other)
-    bring_along(backend)
-    bring_along(other)
-    bring_along(2 ** 22 + 1)
-    print(json.dumps([told(0), told(backend), told(other) == before]))
+    connection, another = await connect(url), await connect(url)
+    backend, ours = connection.get_server_pid(), own_port(connection)
+    left_alone = [other, another.get_server_pid()]
+    before = [told(one) for one in left_alone]
+    bring_along(backend, ours)
+    for one in (*left_alone, 2 ** 22 + 1):
+        bring_along(one, ours)
+    print(json.dumps([told(0), told(backend), [told(one) for one in left_alone] == before]))
     await connection.close()
+    await another.close()
 
 asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 """
@@ -34,7 +38,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only some systems have this")
 async def test_an_export_and_its_connection_leave_all_processors_but_one(database_url: str) -> None:
-    """Both are behind everybody else on it; no other process of this machine is touched."""
+    """Both are behind everybody else on it; no other process is touched, of PostgreSQL or not."""
     command = (sys.executable, "-c", _GIVING_WAY, database_url, str(os.getpid()))
     status, said = await Beside(dict(os.environ), command).run()
     assert status == 0, said

@@ -62,8 +62,10 @@ def _loaded(name: str) -> Any:
     module, _, attribute = COMMANDS[name].partition(":")
     # What is imported stays: to walk it again and again would take a quarter of the time.
     gc.disable()
-    found: typer.Typer | Callable[..., object] = getattr(import_module(module), attribute)
-    gc.enable()
+    try:
+        found: typer.Typer | Callable[..., object] = getattr(import_module(module), attribute)
+    finally:
+        gc.enable()
     if isinstance(found, typer.Typer):
         return get_command(found)
     alone = typer.Typer(add_completion=False)

@@ -90,9 +90,19 @@ async def connect(
     return connection
 
 
+def own_port(connection: asyncpg.Connection) -> int:
+    """Return the port that our end of a connection has; 0 where it has none (a local socket)."""
+    peer = _socket_of(connection)
+    return 0 if peer is None or peer.family == socket.AF_UNIX else int(peer.getsockname()[1])
+
+
+def _socket_of(connection: asyncpg.Connection) -> socket.socket | None:
+    found: socket.socket | None = connection._transport.get_extra_info("socket")  # noqa: SLF001 - it is shown nowhere else
+    return found
+
+
 def _set_up(connection: asyncpg.Connection, ahead: int | None) -> None:
-    # asyncpg shows its socket nowhere else.
-    peer = connection._transport.get_extra_info("socket")  # noqa: SLF001
+    peer = _socket_of(connection)
     if peer is None:
         return
     if ahead is not None:

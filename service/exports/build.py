@@ -18,7 +18,7 @@ from sqlalchemy import select, text
 from sqlmodel import col
 
 from service.clock import Clock
-from service.db.engine import Database, ReadSession, connect
+from service.db.engine import Database, ReadSession, connect, own_port
 from service.db.tables import Charter
 from service.domain.instant import SECOND
 from service.exports.dataset import Dataset, Source
@@ -53,8 +53,8 @@ _HELD: Final = f"{_PATIENCE}; LOCK TABLE ONLY decisions IN ACCESS SHARE MODE"
 class Workshop:
     """What exports are built with. Its database's pool should be its own.
 
-    `sealed` reads the months of the decision log that have moved to files. `settle` is told which
-    process of the database is to work for it.
+    `sealed` reads the months of the decision log that have moved to files. `bring_along` is
+    told which process of the database works for it, and over which port of ours.
     """
 
     database: Database
@@ -63,7 +63,7 @@ class Workshop:
     clock: Clock
     sealed: SealedLog
     most_rows: int = MOST_ROWS
-    settle: Callable[[int], None] = lambda _: None
+    bring_along: Callable[[int, int], None] = lambda *_: None
 
 
 async def build(shop: Workshop, taken: Taken) -> None:
@@ -76,7 +76,7 @@ async def build(shop: Workshop, taken: Taken) -> None:
         await clear(shop.objects, taken.export_id, taken.fence)
     with tempfile.TemporaryDirectory(prefix="fermata-export-") as folder:
         async with _reading(shop, _HELD) as connection:
-            shop.settle(connection.get_server_pid())
+            shop.bring_along(connection.get_server_pid(), own_port(connection))
             name = await connection.fetchval(_SNAPSHOT)
             async with _joined(shop, name) as session:
                 periods = await sealed_periods(session)

@@ -95,5 +95,5 @@ async def _build(settings: Settings, export_id: str, fence: int) -> None:
             taken = await taken_again(session, export_id, fence)
         objects, clock = Objects(settings.exports or ""), SystemClock()
         async with sealed_log(settings, clock) as sealed:
-            shop = Workshop(database, vault, objects, clock, sealed, settle=bring_along)
+            shop = Workshop(database, vault, objects, clock, sealed, bring_along=bring_along)
             await build(shop, taken)

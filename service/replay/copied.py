@@ -15,12 +15,11 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from service.decisions.compiled.answers import Instants
 from service.decisions.log.alone import PADDING, Alone, read_numbers
 from service.decisions.log.packing import Damaged, Outcomes, unpack
 from service.replay.logged import (
+    Asked,
     Column,
     Logged,
     Positions,
@@ -96,9 +95,9 @@ def copied_rows(data: bytes, rows: Sequence[int]) -> Logged:
     columns, column = _columns(data, asked.tolist(), ends.tolist())
     return _outcomes_of(
         _Rows(
-            names,
-            columns,
-            column,
+            names=names,
+            columns=columns,
+            column=column,
             revision=read_numbers(packed, starts + _REVISION, ">i8"),
             answered_at=read_numbers(packed, starts + _ANSWERED, ">i8") + _EPOCH,
             evaluated_at=read_numbers(packed, starts + _EVALUATED, ">i8") + _EPOCH,
@@ -108,17 +107,11 @@ def copied_rows(data: bytes, rows: Sequence[int]) -> Logged:
     ).understood()
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows(Asked):
     """What is said once for a decision."""
 
     names: "_Names"
-    columns: Sequence[Column]
-    column: Positions
-    revision: Positions
-    answered_at: Instants
-    evaluated_at: Instants
-    past: npt.NDArray[np.bool_]
 
 
 def _outcomes_of(rows: _Rows, alone: Alone) -> Logged:

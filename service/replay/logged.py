@@ -53,23 +53,29 @@ class Unreadable(NamedTuple):
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """Outcomes of some decisions.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was asked, by decision or by outcome.
 
-    `decision` numbers into `decision_ids`, `column` into `columns`; `past` tells which were asked
-    about an instant that the question named. Instants are microseconds.
+    `column` numbers into `columns`; `past` tells which were asked about an instant that the
+    question named. Instants are microseconds.
     """
 
-    decision_ids: Sequence[str]
-    decision: Positions
-    position: Positions
     columns: Sequence[Column]
     column: Positions
     revision: Positions
     answered_at: Instants
     evaluated_at: Instants
     past: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logged(Asked):
+    """Outcomes of some decisions; `decision` numbers into `decision_ids`."""
+
+    decision_ids: Sequence[str]
+    decision: Positions
+    position: Positions
     ids: Spelled
     answers: Answers
     unreadable: Sequence[Unreadable] = ()

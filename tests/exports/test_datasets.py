@@ -288,10 +288,12 @@ def place_of(dataset: str, row: Mapping[str, Any]) -> list[Any]:
 
 
 @ONLY_ASKS
+@pytest.mark.parametrize("large", [1 << 20, 90, 0])
 async def test_however_little_is_taken_at_once(
-    told: Office, everything: Bundle, monkeypatch: pytest.MonkeyPatch
+    told: Office, everything: Bundle, monkeypatch: pytest.MonkeyPatch, large: int
 ) -> None:
-    """Also where artists are looked up in the middle of what is streamed."""
+    """Also where artists, and decisions that are large, are looked up while others are streamed."""
+    monkeypatch.setattr("service.exports.datasets.decisions.LARGE", large)
     monkeypatch.setattr("service.exports.reading.AT_ONCE", 1)
     monkeypatch.setattr("service.exports.datasets.decisions.OUTCOMES_AT_ONCE", 1)
     monkeypatch.setattr("service.exports.writers.GROUP", 1)

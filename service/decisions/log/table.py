@@ -210,13 +210,12 @@ class _Outcomes:
 
     def __init__(self, packed: pa.LargeBinaryArray) -> None:
         """Take each decision's outcomes as they are packed. Raises Damaged."""
-        self._alone = alone = Alone(*_lying(packed))
-        self._others = dict(
-            zip(alone.others, map(opened_parts, alone.others_packed()), strict=True)
-        )
-        opened = list(self._others.values())
-        self._numbers = self._of_others([one.number for one in opened])
-        self._told = self._of_others([len(one.reason) for one in opened])
+        alone = Alone(*_lying(packed))  # gone in the end, and the others: a large one has much text
+        others = dict(zip(alone.others, map(opened_parts, alone.others_packed()), strict=True))
+        opened = list(others.values())
+        self._numbers, self._told = np.ones((2, len(packed)), np.int64)
+        self._numbers[alone.others] = [one.number for one in opened]
+        self._told[alone.others] = [len(one.reason) for one in opened]
         if len(packed) and (self._numbers.min() < 1 or self._told.min() < 1):
             message = "there are no outcomes where there have to be some"
             raise Damaged(message)
@@ -225,16 +224,17 @@ class _Outcomes:
         self.total: int = self._numbers.sum().item()
         self.row: Positions = np.repeat(np.arange(len(packed)), self._numbers)
         """For each outcome, the row of its decision."""
-        self._which = self._where_told()
-        self._ids = self._texts()
-        said = alone.answers
-        self._reason = self._side_by_side(said.reason, _reasons(opened))
-        self._permitted = self._side_by_side(
-            said.permitted, _numbers(opened, "permitted", "u1") == 1
+        self._which = self._where_told(others)
+        self._ids = _texts(self._lengths(alone, others), _text(alone, others))
+        self._reason = self._told_in_order(alone, "reason", _reasons(opened))
+        self._permitted = self._told_in_order(
+            alone, "permitted", _numbers(opened, "permitted", "u1") == 1
         )
-        self._version = self._side_by_side(said.policy_version, _numbers(opened, "version", "<i4"))
-        self._start = self._side_by_side(said.start, _numbers(opened, "start", "<i8"))
-        self._end = self._side_by_side(said.end, _numbers(opened, "end", "<i8"))
+        self._version = self._told_in_order(
+            alone, "policy_version", _numbers(opened, "version", "<i4")
+        )
+        self._start = self._told_in_order(alone, "start", _numbers(opened, "start", "<i8"))
+        self._end = self._told_in_order(alone, "end", _numbers(opened, "end", "<i8"))
 
     def columns(self, some: slice) -> dict[str, pa.Array]:
         """Return all columns that differ from outcome to outcome, of some outcomes."""
@@ -250,28 +250,24 @@ class _Outcomes:
             "valid_until": _instants(self._end[which]),
         }
 
-    def _of_others(self, numbers: Sequence[int]) -> Positions:
-        """Return a number for each decision: 1 for those about one thing alone."""
-        each = np.ones(len(self._alone.rows) + len(numbers), np.int64)
-        each[self._alone.others] = numbers
-        return each
-
-    def _side_by_side(self, alone: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def _told_in_order(
+        self, alone: Alone, name: str, of_others: npt.NDArray[Any]
+    ) -> npt.NDArray[Any]:
         """Return what is told in the order of the decisions. Raises Damaged if that is not all."""
-        places = self._first[self._alone.rows]
+        places, of_alone = self._first[alone.rows], getattr(alone.answers, name)
         apart = np.ones(self._told.sum(), np.bool_)
         apart[places] = False
-        if np.count_nonzero(apart) != len(others):
+        if np.count_nonzero(apart) != len(of_others):
             message = "outcomes are not told in columns of one length"
             raise Damaged(message)
-        whole = np.empty(len(apart), alone.dtype)
-        whole[places], whole[apart] = alone, others
+        whole = np.empty(len(apart), of_alone.dtype)
+        whole[places], whole[apart] = of_alone, of_others
         return whole
 
-    def _where_told(self) -> Positions:
+    def _where_told(self, others: Mapping[int, Opened]) -> Positions:
         """Return for each outcome where it is told, among what all decisions tell."""
         local = np.zeros(self.total, np.int64)
-        for row, one in self._others.items():
+        for row, one in others.items():
             if one.which:
                 local[self._place(row)] = numbers_in(one.which, one.number)
             elif len(one.reason) > 1:
@@ -279,39 +275,14 @@ class _Outcomes:
         if (local >= self._told[self.row]).any():
             message = "an outcome is none of those that are told"
             raise Damaged(message)
-        return self._first[self.row] + local
+        local += self._first[self.row]
+        return local
 
-    def _texts(self) -> pa.StringArray:
-        """Return the ids. What is no text in one of them is shown as U+FFFD."""
-        ends, text = np.cumsum(self._lengths()), self._text()
-        _require_room(len(text))
-        offsets = np.concatenate(([0], ends)).astype(np.int32)
-        ids = pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(text))
-        try:
-            ids.validate(full=True)
-        except pa.ArrowInvalid:
-            shown = [
-                text[start:end].decode("utf-8", "replace")
-                for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
-            ]
-            return pa.array(shown, pa.string())
-        return ids
-
-    def _text(self) -> bytes:
-        """Return the bytes of all ids in order: of runs that are alone, and of others between."""
-        alone, bounds = bytes(text_of(self._alone.ids)), np.cumsum(self._alone.ids.lengths)
-        bounds = np.concatenate(([0], bounds))
-        before = bounds[np.searchsorted(self._alone.rows, self._alone.others)].tolist()
-        pieces, start = list[bytes](), 0
-        for end, one in zip(before, self._others.values(), strict=True):
-            pieces += (alone[start:end], one.text)
-            start = end
-        return b"".join([*pieces, alone[start:]])
-
-    def _lengths(self) -> Positions:
+    def _lengths(self, alone: Alone, others: Mapping[int, Opened]) -> Positions:
+        """Return how many bytes each id has."""
         lengths = np.empty(self.total, np.int64)
-        lengths[self._starts[self._alone.rows]] = self._alone.ids.lengths
-        for row, one in self._others.items():
+        lengths[self._starts[alone.rows]] = alone.ids.lengths
+        for row, one in others.items():
             place = self._place(row)
             if one.lengths:
                 lengths[place] = numbers_in(one.lengths, one.number)
@@ -335,6 +306,34 @@ def _lying(packed: pa.LargeBinaryArray) -> tuple[npt.NDArray[np.uint8], Position
     lying = memoryview(data or b"")[first : bounds.item(-1)]
     bounds = bounds - first
     return np.frombuffer(b"".join((lying, PADDING)), np.uint8), bounds[:-1], bounds[1:]
+
+
+def _text(alone: Alone, others: Mapping[int, Opened]) -> bytes:
+    """Return the bytes of all ids in order: of runs that are alone, and of others between."""
+    text, bounds = bytes(text_of(alone.ids)), np.append(0, np.cumsum(alone.ids.lengths))
+    before = bounds[np.searchsorted(alone.rows, alone.others)].tolist()
+    pieces, start = list[bytes](), 0
+    for end, one in zip(before, others.values(), strict=True):
+        pieces += (text[start:end], one.text)
+        start = end
+    return b"".join(piece for piece in (*pieces, text[start:]) if piece)
+
+
+def _texts(lengths: Positions, text: bytes) -> pa.StringArray:
+    """Return the ids, one behind the other. What is no text in one of them is shown as U+FFFD."""
+    _require_room(len(text))
+    offsets = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    ids = pa.StringArray.from_buffers(len(lengths), pa.py_buffer(offsets), pa.py_buffer(text))
+    try:
+        ids.validate(full=True)
+    except pa.ArrowInvalid:
+        shown = [
+            text[start:end].decode("utf-8", "replace")
+            for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
+        ]
+        return pa.array(shown, pa.string())
+    return ids
 
 
 def _reasons(opened: Sequence[Opened]) -> npt.NDArray[np.uint8]:

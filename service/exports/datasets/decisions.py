@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import asyncpg
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +21,8 @@ from service.sealing.rows import OutcomesWanted, sealed_rows
 
 OUTCOMES_AT_ONCE: Final = 1 << 14
 """Outcomes in one piece, unless one decision alone has more."""
+LARGE: Final = 1 << 20
+"""Bytes of outcomes above which they are fetched alone: in hexadecimal they would be twice that."""
 _NOT_SAID: Final = 10_000
 """How many outcomes a row is taken to have that does not say it."""
 
@@ -67,7 +68,8 @@ SAID: Final = {
 """What the release before the one that divided the log by months says in the request alone."""
 
 _TYPES: Final = {column.name: column.type for column in _COLUMNS} | {"outcomes": Type.BYTES}
-_EXPRESSIONS: Final = SAID | {"outcomes": "encode(outcomes, 'hex')"}
+_OUTCOMES: Final = "CASE WHEN octet_length(outcomes) <= {large} THEN encode(outcomes, 'hex') END"
+_EXPRESSIONS: Final = SAID | {"outcomes": _OUTCOMES}
 _ROWS: Final = (
     *(
         Column(name, _TYPES[name], "", _EXPRESSIONS.get(name, name), nullable=True)
@@ -77,6 +79,7 @@ _ROWS: Final = (
 )
 """A row of the log as it is read."""
 
+_ONE: Final = "SELECT outcomes FROM decisions WHERE answered_at = $1 AND decision_id = $2"
 _NAMES: Final = "SELECT subject, artist_id FROM artists WHERE subject = ANY ($1::text[])"
 
 
@@ -138,7 +141,7 @@ async def _fresh(source: Source, after: Place | None) -> AsyncIterator[pa.Record
         place = f"({arguments.add(to_datetime(answered_at))}, {arguments.add(decision_id)})"
         conditions += f" AND (answered_at, decision_id) > {place}"
     conditions += " ORDER BY answered_at, decision_id"
-    async for batch in logged_outcomes(source.connection, conditions, arguments.values):
+    async for batch in logged_outcomes(source, conditions, arguments):
         yield batch
 
 
@@ -210,28 +213,41 @@ _NARROWING: Final = {
 
 
 async def logged_outcomes(
-    connection: asyncpg.Connection, conditions: str, arguments: Sequence[Any]
+    source: Source, conditions: str, arguments: Arguments
 ) -> AsyncIterator[pa.RecordBatch]:
     """Yield the outcomes of those rows of `decisions` for which this stands after WHERE.
 
-    Nothing else may use the connection until the last batch is taken. Raises Damaged.
+    Nothing else may use the source's `connection` until the last batch is taken. Raises Damaged.
     """
-    selected = ", ".join(column.sql for column in _ROWS)
+    selected = ", ".join(column.sql for column in _ROWS).format(large=arguments.add(LARGE))
     query = f"SELECT {selected} FROM decisions WHERE {conditions}"  # noqa: S608 - no value stands in it
-    async for rows in read_batches(connection, query, arguments, _ROWS):
+    async for rows in read_batches(source.connection, query, arguments.values, _ROWS):
         for some in _some_at_once(rows):
-            batches = batches_of_rows(some, OUTCOMES_AT_ONCE)
+            whole = await _with_large(source, some) if some["outcomes"].null_count else some
+            batches = batches_of_rows(whole, OUTCOMES_AT_ONCE)
             while (batch := await asyncio.to_thread(next, batches, None)) is not None:
                 yield batch
 
 
 def _some_at_once(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Yield rows in order, some with about as many outcomes as are taken at once."""
+    """Yield rows in order, with about as many outcomes as are taken at once; a large one alone."""
     numbers = pc.fill_null(rows["number"], _NOT_SAID).to_numpy()
+    large = rows["outcomes"].is_null().to_numpy(zero_copy_only=False)
     part = np.cumsum(numbers) // OUTCOMES_AT_ONCE
-    starts = np.flatnonzero(np.diff(part, prepend=-1))
+    begins = np.diff(part, prepend=-1) != 0
+    begins |= large
+    begins[1:] |= large[:-1]
+    starts = np.flatnonzero(begins)
     for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
         yield rows.slice(start, end - start)
+
+
+async def _with_large(source: Source, row: pa.RecordBatch) -> pa.RecordBatch:
+    """Return a row with the outcomes that were left out of it."""
+    answered_at, decision_id = _last(row)
+    fetched: bytes = await source.beside.fetchval(_ONE, to_datetime(answered_at), decision_id)
+    at = row.schema.get_field_index("outcomes")
+    return row.set_column(at, "outcomes", pa.array([fetched], pa.large_binary()))
 
 
 def narrowed(batch: pa.RecordBatch, source: Source) -> pa.RecordBatch:

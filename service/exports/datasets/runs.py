@@ -153,7 +153,7 @@ class Runs:
             query(_OUTCOMES), *arguments.values
         ):
             tally.add_outcomes(_name(name), about, reason, count)
-        async for batch in logged_outcomes(connection, query(_UNCOUNTED), arguments.values):
+        async for batch in logged_outcomes(source, query(_UNCOUNTED), arguments):
             tally.add_outcomes_of(batch)
         async for batch in sealed_rows(
             source.sealed, source.periods, sealed_wanted(source), columns=_SEALED, ordered=False

@@ -263,7 +263,7 @@ async def test_trouble_with_the_folder_is_a_warning(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """It looks again."""
+    """It looks again, and writes once that can be done."""
     kept = keeping(index_of(5))
     kept.folder.write_text("this is a file")
     async with kept.keeper as keeper:
@@ -271,6 +271,14 @@ async def test_trouble_with_the_folder_is_a_warning(
         async with asyncio.timeout(30):
             while "cannot look after the snapshots" not in caplog.text:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.01)
+        assert not calls(kept.notes)
+        kept.folder.unlink()
+        kept.clock.monotonic_ahead += MINUTE
+        async with asyncio.timeout(30):
+            while not calls(kept.notes):  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.01)
+        await keeper.written()
+    assert len(calls(kept.notes)) == 1
 
 
 def test_the_writers_environment_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
