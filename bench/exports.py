@@ -1,8 +1,10 @@
 """An audit export of a million consent records and a million decisions, while checks go on.
 
 The ledger is real, and so is the service: it builds the bundle in a process of its own. Rows count
-from the moment that one is at work to the moment that the bundle is signed and ready. Checks are
-asked at a steady rate before that and meanwhile, and wait from the instant at which they were due.
+from the moment that it is asked for to the moment that the bundle is signed and ready, by the
+instants that its status tells. Checks are asked at a steady rate before that and meanwhile, and
+wait from the instant at which they were due. There is a snapshot of the index already, so that an
+export is all that goes on beside them.
 """
 
 import asyncio
@@ -13,7 +15,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import numpy as np
@@ -40,13 +42,14 @@ from service.decisions.log import RANDOM_BYTES, LoggedDecision, months, name_dec
 from service.decisions.log.copying import COLUMNS, HEADER, TABLE, TRAILER, copied_row
 from service.decisions.log.packing import pack
 from service.decisions.question import STRONG, About
+from service.decisions.snapshots.write import write_snapshot
 from service.domain.assessment import Reason
 from service.domain.decision import Decision
-from service.domain.instant import Instant
+from service.domain.instant import SECOND, Instant, parse_instant
 from service.domain.interval import NEVER, Interval
 from service.exports.asking import ask, new_export_id
 from service.exports.build import Workshop, build
-from service.exports.jobs import Asker, take
+from service.exports.jobs import Asker, State, take
 from service.exports.wanted import Format, Wanted
 from service.ledger.head import Head
 from service.ledger.vault import Vault
@@ -60,13 +63,16 @@ _DATASETS: Final = ("consents", "decisions")
 _CONNECTIONS: Final = 4
 _EVERY_SECONDS: Final = 0.008
 _LOOKS_EVERY: Final = 0.25
+_ASKS_EVERY: Final = 4
+"""Looks. A page that waits for an export would ask no more often."""
+
 _PATIENCE_SECONDS: Final = 900
 _SLOWEST: Final = 0.99
 
 
 @dataclass(frozen=True, slots=True)
 class _Built:
-    """One bundle: when it was at work, its rows and bytes, and the most memory it took."""
+    """One bundle: when it was made, its rows and bytes, and the most memory it took."""
 
     since: float
     until: float
@@ -154,25 +160,27 @@ def _export(service: Service, format_: Format) -> _Built:
     body = {"datasets": list(_DATASETS), "format": format_.value}
     with service.connect("compliance") as connection:
         export_id = connection.write("POST", "/v1/exports", body)["export_id"]
-        peak, since = 0, None
-        until = time.perf_counter() + _PATIENCE_SECONDS
+        peak, until = 0, time.perf_counter() + _PATIENCE_SECONDS
         while time.perf_counter() < until:
-            for pid in children_of(service.process.pid, named=("python",)):
-                peak = max(peak, _peak(pid))
+            for _ in range(_ASKS_EVERY):
+                time.sleep(_LOOKS_EVERY)
+                for pid in children_of(service.process.pid, named=("python",)):
+                    peak = max(peak, _peak(pid))
             status = connection.get(f"/v1/exports/{export_id}")
-            if status["state"] == "running" and since is None:
-                since = time.perf_counter()
-            if status["state"] == "ready" and since is not None:
-                files = [file for one in status["manifest"]["datasets"] for file in one["files"]]
-                return _Built(
-                    since,
-                    time.perf_counter(),
-                    sum(file["rows"] for file in files),
-                    sum(file["bytes"] for file in files),
-                    peak,
-                )
-            time.sleep(_LOOKS_EVERY)
+            if status["state"] == State.READY:
+                return _built(status, peak)
     raise TimeoutError(f"the export is {status['state']}: {status['error']}")
+
+
+def _built(status: dict[str, Any], peak: int) -> _Built:
+    """Return what a bundle's status tells, in the time that checks are measured in."""
+    behind = time.time() - time.perf_counter()
+    since, until = (
+        parse_instant(status[name]) / SECOND - behind for name in ("requested_at", "finished_at")
+    )
+    files = [file for one in status["manifest"]["datasets"] for file in one["files"]]
+    rows, size = (sum(file[name] for file in files) for name in ("rows", "bytes"))
+    return _Built(since, until, rows, size, peak)
 
 
 def _peak(pid: int) -> int:
@@ -194,8 +202,10 @@ def _told(run: Run) -> Iterator[Path]:
     """Yield a folder of data with the records in its ledger and the decisions in its log."""
     with data_folder() as folder:
         seed(folder, _crowd(run))
+        key = key_of(with_key(Settings(data_dir=folder, database_url=None), folder))
         with EmbeddedPostgres(folder / "postgres") as postgres:
             asyncio.run(_log(postgres.url, run.size(1_000_000, 20_000), run))
+            asyncio.run(write_snapshot(folder / "snapshots", key, postgres.url, os.urandom))
         yield folder
 
 

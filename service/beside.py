@@ -1,14 +1,17 @@
 """Processes of our own that run beside a service, and give way to whoever answers checks.
 
-    beside = Beside.of(settings.environment("database_url", "snapshot_dir"), [sys.executable, ...])
+    beside = Beside.module(settings.environment("database_url"), "service.cli.snapshot")
     status, said = await beside.run()
 
-What runs there calls `give_way` first. It is imported at once: nothing here takes long to import.
+All of them, however many are at work, share one processor. Run as a program (`python -m
+service.beside MODULE ...`) this gives way and then runs a module: importing one is work as well.
 """
 
 import asyncio
 import contextlib
 import os
+import runpy
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +36,11 @@ class Beside:
         """Return a command that is told these variables; all others are as they are for us."""
         return cls({**os.environ, **told}, command)
 
+    @classmethod
+    def module(cls, told: Mapping[str, str], name: str) -> Self:
+        """Return a module of ours as a program that gives way before it is imported."""
+        return cls.of(told, (sys.executable, "-m", "service.beside", name))
+
     async def run(self) -> tuple[int, str]:
         """Run it; return its exit status and its last words. It ends with whoever waits for it."""
         process = await asyncio.create_subprocess_exec(
@@ -52,17 +60,18 @@ class Beside:
         return process.returncode or 0, said
 
 
-def give_way(*, processors: int | None = None) -> None:
+def give_way() -> None:
     """Let whoever answers checks go first, and this process go where memory runs out.
 
-    It keeps to so many processors, where that is said, and leaves all others alone.
+    It keeps to the last of the processors that it may use, and leaves all others alone. Doing it
+    twice is doing it once.
     """
-    os.nice(_NICENESS)
+    os.setpriority(os.PRIO_PROCESS, 0, max(_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     with contextlib.suppress(OSError):  # not every system has it
         Path("/proc/self/oom_score_adj").write_bytes(_KILLED_FIRST)
-    if processors is not None and hasattr(os, "sched_setaffinity"):  # nor this
+    if hasattr(os, "sched_setaffinity"):  # nor this
         with contextlib.suppress(OSError):  # some forbid it
-            os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-processors:])
+            os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
 
 
 def bring_along(backend: int, port: int) -> None:
@@ -89,3 +98,9 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+if __name__ == "__main__":
+    give_way()
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

@@ -20,7 +20,8 @@ def told(pid):
     return [os.getpriority(os.PRIO_PROCESS, pid), sorted(os.sched_getaffinity(pid))]
 
 async def main(url, other):
-    give_way(processors=1)
+    give_way()
+    give_way()
     connection, another = await connect(url), await connect(url)
     backend, ours = connection.get_server_pid(), own_port(connection)
     left_alone = [other, another.get_server_pid()]
@@ -37,13 +38,26 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only some systems have this")
+async def test_a_module_gives_way_before_anything_of_it_runs(tmp_path: Path) -> None:
+    """What is written at its top as well; what it was told after its name is its own."""
+    (tmp_path / "heavy.py").write_text(
+        "import os, sys\n"
+        "print(os.getpriority(os.PRIO_PROCESS, 0), len(os.sched_getaffinity(0)), sys.argv[1:],"
+        " __name__)\n"
+    )
+    told = Beside.module({"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}, "heavy")
+    status, said = await Beside(told.environment, (*told.command, "a", "b")).run()
+    assert (status, said) == (0, "10 1 ['a', 'b'] __main__")
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only some systems have this")
 async def test_an_export_and_its_connection_leave_all_processors_but_one(database_url: str) -> None:
     """Both are behind everybody else on it; no other process is touched, of PostgreSQL or not."""
     command = (sys.executable, "-c", _GIVING_WAY, database_url, str(os.getpid()))
     status, said = await Beside(dict(os.environ), command).run()
     assert status == 0, said
     ours, backend, untouched = json.loads(said)
-    assert ours == [os.getpriority(os.PRIO_PROCESS, 0) + 10, [max(os.sched_getaffinity(0))]]
+    assert ours == [10, [max(os.sched_getaffinity(0))]]
     assert backend == ours
     assert untouched
 

@@ -1,7 +1,6 @@
 """`fermata seal`: closed months of the decision log as files whose root stands in the ledger.
 
-A service runs this by itself (`python -m service.cli.seal`), so little is imported before it is
-needed.
+A service has this run by itself (`service.beside`), so little is imported before it is needed.
 """
 
 import asyncio

@@ -1,7 +1,6 @@
 """`fermata snapshot`: the index on disk, so that a service need not read the whole ledger to start.
 
-A service runs this by itself (`python -m service.cli.snapshot`), so little is imported before it is
-needed.
+A service has this run by itself (`service.beside`), so little is imported before it is needed.
 """
 
 import asyncio

@@ -43,10 +43,14 @@ _AHEAD: Final = 64 << 10
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SNAPSHOT: Final = "SELECT pg_export_snapshot()"
 _SAME: Final = "SET TRANSACTION SNAPSHOT '{}'"
-# Whoever writes a large file is silent for a while, and holds nothing that anybody waits for.
-_PATIENCE: Final = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
+# Whoever writes a large file is silent for a while, and holds nothing that anybody waits for. The
+# database's own helpers would take processors that are not ours to take.
+_ALONE: Final = (
+    "SET LOCAL idle_in_transaction_session_timeout = '1h'",
+    "SET LOCAL max_parallel_workers_per_gather = 0",
+)
 # Before the snapshot is taken (service.sealing.period): months that are read stay where they are.
-_HELD: Final = f"{_PATIENCE}; LOCK TABLE ONLY decisions IN ACCESS SHARE MODE"
+_HELD: Final = (*_ALONE, "LOCK TABLE ONLY decisions IN ACCESS SHARE MODE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class Workshop:
     """What exports are built with. Its database's pool should be its own.
 
     `sealed` reads the months of the decision log that have moved to files. `bring_along` is
-    told which process of the database works for it, and over which port of ours.
+    told which processes of the database work for it, and over which port of ours each.
     """
 
     database: Database
@@ -75,12 +79,11 @@ async def build(shop: Workshop, taken: Taken) -> None:
     if taken.progress.pop(STALE, False):
         await clear(shop.objects, taken.export_id, taken.fence)
     with tempfile.TemporaryDirectory(prefix="fermata-export-") as folder:
-        async with _reading(shop, _HELD) as connection:
-            shop.bring_along(connection.get_server_pid(), own_port(connection))
+        async with _reading(shop, *_HELD) as connection:
             name = await connection.fetchval(_SNAPSHOT)
             async with _joined(shop, name) as session:
                 periods = await sealed_periods(session)
-            async with _reading(shop, f"{_SAME.format(name)}; {_PATIENCE}") as beside:
+            async with _reading(shop, _SAME.format(name), *_ALONE) as beside:
                 building = _Building(shop, taken, Path(folder), (connection, beside), periods)
                 await building.datasets()
             await building.packs(name)
@@ -92,12 +95,13 @@ def dataset_of(name: str, *, openings: bool) -> Dataset:
 
 
 @asynccontextmanager
-async def _reading(shop: Workshop, first: str) -> AsyncIterator[asyncpg.Connection]:
+async def _reading(shop: Workshop, *first: str) -> AsyncIterator[asyncpg.Connection]:
     """Open a connection that reads one snapshot, taken after what it does first."""
     connection = await connect(shop.database.url, writable=True, ahead=_AHEAD)
     try:
+        shop.bring_along(connection.get_server_pid(), own_port(connection))
         await connection.execute(_BEGIN)
-        await connection.execute(first)
+        await connection.execute("; ".join(first))
         yield connection
     finally:
         connection.terminate()  # whatever it is in the middle of
@@ -107,8 +111,8 @@ async def _reading(shop: Workshop, first: str) -> AsyncIterator[asyncpg.Connecti
 async def _joined(shop: Workshop, snapshot: str) -> AsyncIterator[ReadSession]:
     """Open a session that reads what the snapshot shows."""
     async with shop.database.read() as session:
-        await session.execute(text(_SAME.format(snapshot)))
-        await session.execute(text(_PATIENCE))
+        for statement in (_SAME.format(snapshot), *_ALONE):
+            await session.execute(text(statement))
         yield session
 
 

@@ -25,11 +25,6 @@ from service.storage.objects import Objects
 
 _REFUSED: Final = 3
 _LOST: Final = 4
-# It gives way before it imports anything that takes a while.
-_PROGRAM: Final = (
-    "from service.beside import give_way; give_way(processors=1); import sys; "
-    "from service.exports.child import main; sys.exit(main(*sys.argv[1:]))"
-)
 
 
 class ChildFailed(Exception):  # noqa: N818 - names what happened
@@ -53,8 +48,8 @@ class Child:
             "sealed_cache_dir",
             "sealed_cache_bytes",
         )
-        command = (sys.executable, "-c", _PROGRAM)
-        return cls(database, Beside.of({**told, "DATABASE_URL": database.url}, command))
+        told["DATABASE_URL"] = database.url
+        return cls(database, Beside.module(told, "service.exports.child"))
 
     async def build(self, taken: Taken) -> None:
         """Have an export's files made. Raises LeaseLost, Refused, ChildFailed.
@@ -97,3 +92,7 @@ async def _build(settings: Settings, export_id: str, fence: int) -> None:
         async with sealed_log(settings, clock) as sealed:
             shop = Workshop(database, vault, objects, clock, sealed, bring_along=bring_along)
             await build(shop, taken)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

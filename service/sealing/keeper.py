@@ -7,7 +7,6 @@ were. Of several services' keepers one does it at a time: the others find that s
 import asyncio
 import contextlib
 import logging
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Self
@@ -40,7 +39,7 @@ def sealing_process(settings: Settings) -> Beside:
         "sealed_cache_dir",
         "max_clock_disagreement_ms",
     )
-    return Beside.of(told, (sys.executable, "-m", "service.cli.seal"))
+    return Beside.module(told, "service.cli.seal")
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ ledger as a starting service does, so writing one also proves that it can be rea
 import asyncio
 import contextlib
 import logging
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Self
@@ -40,7 +39,7 @@ _IDS_AN_EVENT: Final = 100
 def snapshot_process(settings: Settings) -> Beside:
     """Return the command that writes a snapshot where this service's settings say."""
     told = settings.environment("database_url", "key_encryption_key", "snapshot_dir")
-    return Beside.of(told, (sys.executable, "-m", "service.cli.snapshot"))
+    return Beside.module(told, "service.cli.snapshot")
 
 
 @dataclass(frozen=True, slots=True)
