@@ -66,6 +66,17 @@ async def test_artists_ids_are_only_where_they_can_be_erased(story: Story) -> No
     assert await fields_with(story.door.database_url, MARK) == WHERE_IDS_ARE
 
 
+async def test_the_planner_notes_no_keys_and_nothing_they_open(story: Story) -> None:
+    """Whoever has an artist's key could read what is left of them in old copies."""
+    await live(story)
+    async with connected(story.door.database_url) as database:
+        await database.execute("ANALYZE")
+        noted = await database.fetch("SELECT attname FROM pg_stats WHERE schemaname = 'private'")
+    names = {row[0] for row in noted}
+    assert "subject" in names
+    assert names.isdisjoint({"wrapped_key", "ciphertext", "email"})
+
+
 async def test_what_is_kept_for_ever_was_searched(story: Story) -> None:
     """The search sees into leaves, batches and outcomes: it finds the reference in each of them."""
     await live(story)
