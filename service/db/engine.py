@@ -44,6 +44,9 @@ _SERVER_SETTINGS: Final = {
     "application_name": "fermata",
     # Whoever stops in the middle of a transaction, holding the head row, must not stop everybody.
     "idle_in_transaction_session_timeout": "15s",
+    # What is written out as text is the same whatever a database, a role or a machine is set to.
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",

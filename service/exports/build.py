@@ -43,10 +43,11 @@ _AHEAD: Final = 64 << 10
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SNAPSHOT: Final = "SELECT pg_export_snapshot()"
 _SAME: Final = "SET TRANSACTION SNAPSHOT '{}'"
-# Whoever writes a large file is silent for a while, and holds nothing that anybody waits for. The
-# database's own helpers would take processors that are not ours to take.
+# Whoever writes a large file is silent for a while, reads for hours, and holds nothing that anybody
+# waits for. The database's own helpers would take processors that are not ours to take.
 _ALONE: Final = (
-    "SET LOCAL idle_in_transaction_session_timeout = '1h'",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
+    "SET LOCAL statement_timeout = 0",
     "SET LOCAL max_parallel_workers_per_gather = 0",
 )
 # Before the snapshot is taken (service.sealing.period): months that are read stay where they are.

@@ -26,7 +26,9 @@ BYTE_ORDER_MARK: Final = "\ufeff".encode()
 _LEVEL: Final = 3
 _AT_ONCE: Final = 10_000
 GROUP: Final = 1 << 15
-"""Rows that a row group in Parquet has at least, but for the last one of a file."""
+"""Rows that a row group in Parquet has at least, but for the last one of a file..."""
+GROUP_BYTES: Final = 16 << 20
+"""...and one that has so many bytes before."""
 
 
 class RowsFile(Protocol):
@@ -51,11 +53,12 @@ def open_file(
 
 
 class _ParquetFile:
-    """Row groups of `GROUP` rows and more: a file of small ones is large, and slow to read."""
+    """Rows wait for a row group: a file of small ones is large, and slow to read."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self._schema = schema
         self._waiting: list[pa.RecordBatch] = []
+        self._rows, self._bytes = 0, 0
         self._writer = pa.parquet.ParquetWriter(
             path, schema, compression="zstd", compression_level=_LEVEL, store_schema=True
         )
@@ -63,13 +66,16 @@ class _ParquetFile:
     def write(self, batch: pa.RecordBatch) -> None:
         if batch.num_rows:
             self._waiting.append(batch.cast(self._schema))
-        if sum(one.num_rows for one in self._waiting) >= GROUP:
+            self._rows += batch.num_rows
+            self._bytes += batch.nbytes
+        if self._rows >= GROUP or self._bytes >= GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
         group = pa.Table.from_batches(self._waiting, self._schema)
         self._writer.write_table(group, row_group_size=group.num_rows)
         self._waiting.clear()
+        self._rows, self._bytes = 0, 0
 
     def close(self) -> None:
         if self._waiting:

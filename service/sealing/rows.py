@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from service.decisions.log.entry import Place
-from service.decisions.log.table import INSTANT, SCHEMA, batches_of_rows
+from service.decisions.log.table import INSTANT, SCHEMA, batches_of_rows, parts_of
 from service.domain.instant import EARLIEST, LATEST, Instant, to_datetime
 from service.sealing.find import SealedLog
 from service.sealing.parquet import Holds, SealedFile
@@ -97,8 +97,8 @@ def _of_decisions(path: str, wanted: OutcomesWanted) -> Iterator[pa.RecordBatch]
         for group in _groups(file, wanted):
             for batch in file.iter_batches(_READ_AT_ONCE, row_groups=[group]):
                 some = _that_fit(batch, wanted)
-                if some.num_rows:
-                    yield from batches_of_rows(some, MOST_ROWS)
+                for part in parts_of(some["number"].to_numpy(), MOST_ROWS):
+                    yield from batches_of_rows(some[part], MOST_ROWS)
 
 
 def _of_outcomes(path: str, wanted: OutcomesWanted) -> Iterator[pa.RecordBatch]:

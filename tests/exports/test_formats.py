@@ -55,6 +55,20 @@ def test_row_groups_are_of_many_rows(tmp_path: Path) -> None:
     assert read.read()["n"].to_pylist() == list(range(80_000))
 
 
+def test_a_row_group_ends_where_it_is_large(tmp_path: Path) -> None:
+    """So that long texts do not wait in memory for as many rows as there are of short ones."""
+    texts = (Column("text", Type.TEXT, ""),)
+    schema, path = schema_of("texts", 1, texts), tmp_path / "texts.parquet"
+    file = open_file(Format.PARQUET, path, texts, schema)
+    for _ in range(40):
+        part = pa.array(["a" * (1 << 16)] * 16)
+        file.write(pa.RecordBatch.from_arrays([part], schema=schema))
+    file.close()
+    read = pq.ParquetFile(path)
+    groups = [read.metadata.row_group(n).num_rows for n in range(read.num_row_groups)]
+    assert groups == [256, 256, 128]
+
+
 def queried(query: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query, as DuckDB answers it without any option."""
     with duckdb.connect() as connection:

@@ -44,7 +44,7 @@ class Alone:
         for place, at, byte in _MARKS:
             alike &= data[{"start": starts, "word": word, "end": ends}[place] + at] == byte
         reason = _reasons(data, word + 2, of_word)
-        alike &= reason != OTHER
+        alike &= (reason != OTHER) & (data[ends - 30] <= 1)
         self.rows = fits[alike]
         others = np.ones(len(self._starts), np.bool_)
         others[self.rows] = False

@@ -42,6 +42,7 @@ _BITS: Final = 64
 _ROOM: Final = 4
 """Slots for each id while outcomes are told apart: so few collide that one look settles most."""
 
+_UNSIGNED: Final = {size: f"<u{size}" for size in (1, 2, 4)}
 _VERSION: Final = struct.Struct("<i")
 _INSTANT: Final = struct.Struct("<q")
 _NO, _YES = b"\0", b"\1"
@@ -281,7 +282,23 @@ def _opened(packed: bytes) -> Opened:
     if opened.form != FORMAT:
         message = f"they are of format {opened.form}, which this release cannot read"
         raise Damaged(message)
+    _require_one_whole(opened)
     return opened
+
+
+def _require_one_whole(opened: Opened) -> None:
+    """Raise Damaged for parts that do not go together, which could be read as a neighbour's."""
+    told = len(opened.reason)
+    sizes = (opened.permitted, 1), (opened.version, 4), (opened.start, 8), (opened.end, 8)
+    if any(len(part) != told * size for part, size in sizes):
+        message = "outcomes are not told in columns of one length"
+        raise Damaged(message)
+    if opened.permitted.strip(_NO + _YES):
+        message = "something is neither permitted nor not"
+        raise Damaged(message)
+    if not 1 <= opened.number <= max(1, len(opened.lengths), len(opened.text)):
+        message = f"{opened.number} ids are not what there is text for"
+        raise Damaged(message)
 
 
 def _expanded(packed: bytes) -> bytes:
@@ -322,8 +339,8 @@ def _spelled(text: bytes, lengths: bytes, number: int) -> Spelled:
 
 
 def numbers_in(packed: bytes, number: int) -> _Positions:
-    """Return so many unsigned numbers, each of as many bytes as there are for it."""
-    return np.frombuffer(packed, f"<u{len(packed) // number}")
+    """Return so many unsigned numbers, each of as many bytes as there are for it, at most four."""
+    return np.frombuffer(packed, _UNSIGNED[len(packed) // number])
 
 
 def _format_0(packed: bytes) -> Outcomes:

@@ -4,6 +4,7 @@
     batch_of(rows) -> pa.RecordBatch
     batches_of(logged, most) -> Iterator  # the same in parts, of rows that are columns already
     batches_of_rows(rows, most)           # likewise, of rows that are an Arrow batch
+    parts_of(numbers, most)               # which rows to take at once
 
 Rows of `decisions` go in as they are read (`LOGGED`), and nothing is made for a single outcome: the
 parts of all of them are laid side by side and then taken apart by column.
@@ -12,6 +13,7 @@ parts of all of them are laid side by side and then taken apart by column.
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -130,6 +132,21 @@ def batches_of_rows(rows: pa.RecordBatch, most: int) -> Iterator[pa.RecordBatch]
     return _told_of(once, packed, most)
 
 
+def parts_of(numbers: Positions, most: int) -> Iterator[slice]:
+    """Yield which rows to take together, one slice after the other, whatever the numbers say.
+
+    Of the outcomes that each row is said to have there are at most twice so many in a slice; a row
+    that has as many as that by itself is alone in its slice.
+    """
+    part, large = np.cumsum(np.clip(numbers, 1, most)) // most, numbers >= most
+    begins = np.diff(part, prepend=-1) != 0
+    begins[:1] = True
+    begins |= large
+    begins[1:] |= large[:-1]
+    for start, end in pairwise([*np.flatnonzero(begins).tolist(), len(numbers)]):
+        yield slice(start, end)
+
+
 def _told_of(
     once: Mapping[str, pa.Array], packed: pa.LargeBinaryArray, most: int
 ) -> Iterator[pa.RecordBatch]:
@@ -193,7 +210,8 @@ def _repeated(once: Mapping[str, pa.Array], row: Positions) -> dict[str, pa.Arra
 
 
 def _offsets(texts: pa.StringArray) -> npt.NDArray[np.int64]:
-    return np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1).astype(np.int64)
+    offsets = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset :]
+    return offsets[: len(texts) + 1].astype(np.int64)
 
 
 def _require_room(size: int) -> None:

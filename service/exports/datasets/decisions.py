@@ -1,15 +1,15 @@
 """The decision log, a row for each outcome: the months that are closed, then those that are not."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.decisions.log.table import LOGGED, batches_of_rows
+from service.decisions.compiled.slots import Positions
+from service.decisions.log.table import LOGGED, batches_of_rows, parts_of
 from service.decisions.log.table import SCHEMA as LOG
 from service.domain.instant import Instant, to_datetime
 from service.domain.uses import ROOT
@@ -80,6 +80,8 @@ _ROWS: Final = (
 """A row of the log as it is read."""
 
 _ONE: Final = "SELECT outcomes FROM decisions WHERE answered_at = $1 AND decision_id = $2"
+# Rows of the release before the one that divided the log by months do not say it.
+_SAID_IN_ALL: Final = "CASE WHEN count(*) = count(number) THEN coalesce(sum(number), 0) END"
 _NAMES: Final = "SELECT subject, artist_id FROM artists WHERE subject = ANY ($1::text[])"
 
 
@@ -106,9 +108,9 @@ class Decisions:
         if moved and (source.filters.given() or moved[-1].month.ends > source.moment.as_of):
             return None
         arguments = Arguments()
-        query = f"SELECT sum(number) FROM decisions WHERE {decisions_where(source, arguments)}"  # noqa: S608 - no value stands in it
+        query = f"SELECT {_SAID_IN_ALL} FROM decisions WHERE {decisions_where(source, arguments)}"  # noqa: S608 - no value stands in it
         fresh: int | None = await source.connection.fetchval(query, *arguments.values)
-        return (fresh or 0) + sum(period.outcomes for period in moved)
+        return None if fresh is None else fresh + sum(period.outcomes for period in moved)
 
     async def read(self, source: Source, after: Place | None) -> AsyncIterator[Piece]:
         """Yield outcomes. Raises Damaged, and SealedUnreadable."""
@@ -222,24 +224,20 @@ async def logged_outcomes(
     selected = ", ".join(column.sql for column in _ROWS).format(large=arguments.add(LARGE))
     query = f"SELECT {selected} FROM decisions WHERE {conditions}"  # noqa: S608 - no value stands in it
     async for rows in read_batches(source.connection, query, arguments.values, _ROWS):
-        for some in _some_at_once(rows):
+        for part in parts_of(_numbers(rows), OUTCOMES_AT_ONCE):
+            some = rows[part]
             whole = await _with_large(source, some) if some["outcomes"].null_count else some
             batches = batches_of_rows(whole, OUTCOMES_AT_ONCE)
             while (batch := await asyncio.to_thread(next, batches, None)) is not None:
                 yield batch
 
 
-def _some_at_once(rows: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Yield rows in order, with about as many outcomes as are taken at once; a large one alone."""
-    numbers = pc.fill_null(rows["number"], _NOT_SAID).to_numpy()
-    large = rows["outcomes"].is_null().to_numpy(zero_copy_only=False)
-    part = np.cumsum(numbers) // OUTCOMES_AT_ONCE
-    begins = np.diff(part, prepend=-1) != 0
-    begins |= large
-    begins[1:] |= large[:-1]
-    starts = np.flatnonzero(begins)
-    for start, end in zip(starts, [*starts[1:], len(rows)], strict=True):
-        yield rows.slice(start, end - start)
+def _numbers(rows: pa.RecordBatch) -> Positions:
+    """Return how many outcomes each row has: as it says, or so many that it is taken alone."""
+    numbers = pc.fill_null(rows["number"], _NOT_SAID)
+    large = rows["outcomes"].is_null()
+    taken: Positions = pc.if_else(large, OUTCOMES_AT_ONCE, numbers).to_numpy(zero_copy_only=False)
+    return taken
 
 
 async def _with_large(source: Source, row: pa.RecordBatch) -> pa.RecordBatch:
@@ -278,8 +276,8 @@ async def _platform_ids(source: Source, batch: pa.RecordBatch) -> pa.Array:
     if not pc.any(about_artists).as_py():
         return pa.nulls(batch.num_rows, pa.string())
     subjects = pc.if_else(about_artists, batch.column("one"), None)
-    distinct = subjects.unique().drop_null()
-    named = await source.beside.fetch(_NAMES, distinct.to_pylist())
+    distinct = [one for one in subjects.unique().to_pylist() if one and "\0" not in one]
+    named = await source.beside.fetch(_NAMES, distinct)
     known = pa.array([row["subject"] for row in named], pa.string())
     ids = pa.array([row["artist_id"] for row in named], pa.string())
     return ids.take(pc.index_in(subjects, known))

@@ -15,7 +15,9 @@ from service.decisions.log.packing import LONG, Damaged, find, pack, unpack
 from service.domain.assessment import Reason
 from tests.decisions.log.deciding import LAUNCH, Said, answers, known, outcomes_of
 
-IDS = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(["a", "ab", "é", "t-1"])
+IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12) | st.sampled_from(
+    ["a", "ab", "é", "t-1"]
+)
 SAID = st.builds(
     Said,
     st.sampled_from(Reason),

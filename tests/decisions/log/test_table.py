@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from sqlalchemy import text
 
 from service.db.engine import Database
 from service.decisions.log import DecisionLog, LoggedDecision
-from service.decisions.log.packing import Damaged, pack
+from service.decisions.log.packing import Damaged, pack, unpack
 from service.decisions.log.table import (
     LOGGED,
     SCHEMA,
@@ -22,6 +23,7 @@ from service.decisions.log.table import (
     batches_of,
     batches_of_rows,
     logged_columns,
+    parts_of,
 )
 from service.domain.assessment import PERMITS, Reason
 from service.domain.instant import DAY, to_datetime
@@ -30,7 +32,9 @@ from tests.ledger.writing import connected
 
 QUERY: Final = f"SELECT {', '.join(LOGGED)} FROM decisions ORDER BY answered_at, decision_id"
 
-IDS = st.text(st.characters(codec="utf-8"), max_size=9) | st.sampled_from(["a", "ab", "é", "\0"])
+IDS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=9) | st.sampled_from(
+    ["a", "ab", "é", "\0"]
+)
 SAID = st.builds(
     Said,
     st.sampled_from(Reason),
@@ -213,8 +217,15 @@ def _altered(place: int, value: object) -> bytes:
         _altered(3, b"\1\1"),
         _altered(4, b"\0\2"),
         _altered(5, ["a reason of later"] * 2),
+        _altered(1, 1 << 40),
+        _altered(1, (1 << 64) - 1),
+        _altered(3, (1).to_bytes(8, "little") + (2**64 - 1).to_bytes(8, "little")),
+        _altered(4, b"\0" * 8 + b"\xff" * 8),
+        _altered(6, b"\0\2"),
         _altered(7, b"\0\5"),
+        _altered(8, b"\1\0\0"),
         _altered(9, b"\0" * 8),
+        _altered(10, b"\0" * 24),
     ],
 )
 def test_damage_is_told_and_never_taken_for_a_neighbours(damaged: bytes) -> None:
@@ -222,6 +233,34 @@ def test_damage_is_told_and_never_taken_for_a_neighbours(damaged: bytes) -> None
     sound = read(decision(["x", "y"]))
     with pytest.raises(Damaged):
         batch_of([sound, read(decision(["a", "bc"]), outcomes=damaged), sound])
+    with pytest.raises(Damaged):
+        unpack(damaged)
+
+
+def test_what_is_lacking_in_one_is_not_taken_from_the_next() -> None:
+    """Though all of them together have as much as there has to be."""
+    rows = [read(decision(["a", "bc"]), outcomes=_altered(8, bytes(size))) for size in (4, 12)]
+    with pytest.raises(Damaged):
+        batch_of(rows)
+
+
+def test_one_that_is_neither_permitted_nor_not_is_damaged() -> None:
+    """Among those that are recognised by their bytes as well."""
+    one = decision(["a"])
+    packed = bytearray(pack(one.ids, one.answers))
+    packed[-30] = 2
+    with pytest.raises(Damaged):
+        batch_of([read(decision(["a"])), read(decision(["a"]), outcomes=bytes(packed))])
+
+
+@given(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=30), st.integers(1, 1_000))
+def test_rows_are_taken_whatever_they_say_of_themselves(numbers: list[int], most: int) -> None:
+    """Each once, in order; never more than twice as much at once, but where one has that alone."""
+    parts = list(parts_of(np.array(numbers, np.int64), most))
+    assert [row for part in parts for row in range(len(numbers))[part]] == [*range(len(numbers))]
+    for part in parts:
+        taken = [max(1, number) for number in numbers[part]]
+        assert sum(taken) <= 2 * most or len(taken) == 1
 
 
 def test_what_is_too_much_for_a_batch_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
