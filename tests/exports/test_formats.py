@@ -5,12 +5,10 @@ import csv
 import json
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import duckdb
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -146,23 +144,6 @@ async def test_duckdb_reads_every_format(
         names = [name for name, *_ in queried(f"DESCRIBE FROM '{path}'")]
         assert names == [column["name"] for column in described["columns"]]
         assert queried(f"SELECT count(*) FROM '{path}'") == [(described["rows"],)]
-
-
-@ONLY_ASKS
-@pytest.mark.parametrize("dataset", DATASETS)
-async def test_pandas_reads_every_format(
-    everything: Bundle, spreadsheets: Bundle, lines: Bundle, dataset: str
-) -> None:
-    """The same columns and as many rows; for lines, told no more than that they are lines."""
-    for bundle, read in (
-        (everything, pd.read_parquet),
-        (spreadsheets, pd.read_csv),
-        (lines, partial(pd.read_json, lines=True)),
-    ):
-        described = bundle.dataset(dataset)
-        frame = read(bundle.path(dataset))
-        assert list(frame.columns) == [column["name"] for column in described["columns"]]
-        assert len(frame) == described["rows"]
 
 
 @ONLY_ASKS
