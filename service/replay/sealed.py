@@ -20,7 +20,7 @@ from service.sealing.duck import open_duckdb
 from service.sealing.find import SealedLog
 from service.sealing.parquet import Holds
 from service.sealing.period import Period, SealedUnreadable
-from service.sealing.scratch import working_folder
+from service.storage.scratch import working_folder
 
 _MEMORY: Final = "512MB"
 _THREADS: Final = 2
@@ -45,7 +45,7 @@ async def sealed_decisions(
     discarded has nothing.
     """
     with ExitStack() as stack:
-        folder = stack.enter_context(working_folder(scratch)) if periods else scratch
+        folder = stack.enter_context(working_folder(scratch, "replaying")) if periods else scratch
         streams = list[Iterator[Logged]]()
         for number, period in enumerate(periods):
             files = period.that_hold(Holds.OUTCOMES)

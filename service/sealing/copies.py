@@ -37,7 +37,6 @@ class SealedFiles:
         self.objects = Objects(place)
         self.copies = copies
         self._most = most_bytes
-        self._folder = None if _is_url(place) else Path(place.removeprefix("file://"))
         self._checked: dict[str, tuple[int, int, int]] = {}
         self._turn = asyncio.Lock()
 
@@ -51,8 +50,8 @@ class SealedFiles:
             yield [str(await self._path(file, held)) for file in files]
 
     async def _path(self, file: SealedFile, held: contextlib.ExitStack) -> Path:
-        if self._folder is not None:
-            path = self._folder / file.name
+        if self.objects.folder is not None:
+            path = self.objects.folder / file.name
             await self._check(file, path)
             return path
         async with self._turn:
@@ -78,7 +77,7 @@ class SealedFiles:
     async def _check(self, file: SealedFile, path: Path) -> None:
         """Hold a file against its digest, unless it has not changed since that was done."""
         try:
-            seen = _seen(path, copied=self._folder is None)
+            seen = _seen(path, copied=self.objects.folder is None)
             if self._checked.get(file.sha256) == seen:
                 return
             digest = await asyncio.to_thread(sha256_of, path)
@@ -114,10 +113,6 @@ async def stored_digest(objects: Objects, name: str) -> str:
 
 def _missing(file: SealedFile) -> SealedUnreadable:
     return SealedUnreadable(f"{file.name} is missing: restore it from a backup of that place")
-
-
-def _is_url(place: str) -> bool:
-    return "://" in place and not place.startswith("file://")
 
 
 def _seen(path: Path, *, copied: bool) -> tuple[int, int, int]:

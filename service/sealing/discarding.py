@@ -22,9 +22,9 @@ _NOW: Final = func.clock_timestamp(type_=InstantType())
 async def discard(database: Database, objects: Objects, month: Month) -> int:
     """Delete the files of a sealed month; return how many decisions were in it.
 
-    It is marked first, so that nobody looks for a file that is gone; broken off, it is completed
-    when it is called again. Nothing happens where the month is not sealed, or not read from its
-    files yet: then 0 is returned.
+    What was begun of it and never finished goes with them. It is marked first, so that nobody
+    looks for a file that is gone; broken off, it is completed when it is called again. Nothing
+    happens where the month is not sealed, or not read from its files yet: then 0 is returned.
     """
     async with database.read() as session:
         found = [one for one in await sealed_periods(session) if one.month == month and one.moved]
@@ -38,6 +38,5 @@ async def discard(database: Database, objects: Objects, month: Month) -> int:
                 .where(col(SealedPeriod.period) == str(month))
                 .values(discarded_at=_NOW)
             )
-    for file in period.files:
-        await objects.delete(file.name)
+    await objects.clear(str(month))
     return period.decisions

@@ -35,13 +35,14 @@ from service.sealing.month import Month
 from service.sealing.parquet import Holds, SealedFile, sha256_of
 from service.sealing.period import Period, SealedUnreadable, sealed_periods
 from service.sealing.reading import extent_of, pages_of
-from service.sealing.scratch import working_folder
 from service.sealing.tree import root_of
 from service.storage.objects import NotStored, Objects
+from service.storage.scratch import working_folder
 
 FORMAT: Final = 1
 """Of the files and the tree, as docs/decision-log.md describes them."""
 
+_WORK: Final = "sealing"
 _LOCK: Final = "SELECT pg_try_advisory_lock(5, 8)"
 _BEGUN: Final = "SELECT size > 0 FROM ledger_head"
 _SEALED: Final = "SELECT period FROM sealed_periods"
@@ -124,7 +125,7 @@ class Sealer:
 
     async def _write(self, connection: asyncpg.Connection, month: Month) -> None:
         """Make and store a month's files, and see to it that there is the event."""
-        with working_folder(self.scratch) as folder:
+        with working_folder(self.scratch, _WORK) as folder:
             extent = await extent_of(connection, month)
             built = await build(str(month), pages_of(connection, month), extent, folder)
             for file, path in built.files:
@@ -135,7 +136,7 @@ class Sealer:
         """Read every stored file again, and count the table. Raises SealedUnreadable."""
         roots: list[bytes] = []
         for file in period.files:
-            with working_folder(self.scratch) as folder:
+            with working_folder(self.scratch, _WORK) as folder:
                 try:
                     await self.objects.fetch(file.name, folder / "again.parquet")
                 except NotStored as error:

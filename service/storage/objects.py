@@ -3,12 +3,17 @@
     objects = Objects("exports")                     # a folder, made when something is put
     objects = Objects("s3://bucket/exports")         # credentials come from the environment
 
-A file is there whole or not at all, and nobody changes one that is there.
+A file is there whole or not at all, and nobody changes one that is there. Who is killed while it
+puts one leaves a piece that no name leads to: `clear` finds it in a folder. In a bucket nobody can
+but its own lifecycle, so that has to be told to abort what is incomplete (docs/exports.md).
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+import contextlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Collection
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -41,6 +46,8 @@ class Objects:
     def __init__(self, place: str | Path) -> None:
         """Take a folder or a URL. Raises ValueError for a URL of a kind that nobody knows."""
         text = str(place)
+        self.folder: Path | None = None
+        """Where the files are on this machine; None for a bucket."""
         if "://" in text and not text.startswith("file://"):
             try:
                 self._store = from_url(text)
@@ -50,10 +57,11 @@ class Objects:
         else:
             folder = Path(text.removeprefix("file://")).absolute()
             self._store = LocalStore(folder, automatic_cleanup=True, mkdir=True)
+            self.folder = folder
 
-    async def put(self, name: str, file: Path) -> None:
-        """Keep a copy of a file under a name; when this returns it is there, whole."""
-        await self._do(obstore.put_async(self._store, name, file))
+    async def put(self, name: str, content: Path | bytes) -> None:
+        """Keep a copy of a file, or bytes, under a name; when this returns it is there, whole."""
+        await self._do(obstore.put_async(self._store, name, content))
 
     async def fetch(self, name: str, into: Path) -> None:
         """Copy a stored file into a file of this machine. Raises NotStored."""
@@ -92,6 +100,33 @@ class Objects:
             raise StoreUnavailable(_first_line(error)) from error
         return sorted(found, key=lambda one: one.name)
 
+    async def folders(self, folder: str = "") -> list[str]:
+        """Return the next part of all names below some parts, each once, in order.
+
+        In a folder also of those that hold no whole file.
+        """
+        found = await self._do(obstore.list_with_delimiter_async(self._store, folder))
+        return sorted(name.rpartition("/")[2] for name in found["common_prefixes"])
+
+    async def clear(self, folder: str, keep: Collection[str] = ()) -> None:
+        """Delete all files whose names begin with these whole parts, but for those to keep.
+
+        In a folder nothing else is left of them either: not what somebody who was killed had begun
+        to put, and no empty folder. What is put there meanwhile fails or stays.
+        """
+        if not {"", ".", ".."}.isdisjoint(folder.split("/")):
+            raise ValueError(f"{folder!r} leads out of what it names")
+        if self.folder is not None:
+            kept = {self.folder / name for name in keep}
+            try:
+                await asyncio.to_thread(_empty, self.folder, self.folder / folder, kept)
+            except OSError as error:
+                raise StoreUnavailable(str(error)) from error
+            return
+        for stored in await self.below(folder):
+            if stored.name not in keep:
+                await self.delete(stored.name)
+
     async def delete(self, name: str) -> None:
         """Take a file away; one that is not there is no error."""
         try:
@@ -107,6 +142,26 @@ class Objects:
             raise NotStored(_first_line(error)) from error
         except obstore.exceptions.BaseError as error:
             raise StoreUnavailable(_first_line(error)) from error
+
+
+def _empty(place: Path, folder: Path, keep: Collection[Path]) -> None:
+    """Delete every file in a folder but those to keep, and each folder that is empty then."""
+    emptied = []
+    for parent, _, names in os.walk(folder, topdown=False, onerror=_unless_gone):
+        for path in (Path(parent, name) for name in names):
+            if path not in keep:
+                path.unlink(missing_ok=True)
+        emptied.append(Path(parent))
+    emptied += takewhile(lambda above: above != place, folder.parents)
+    for path in emptied:
+        with contextlib.suppress(OSError):  # something is kept there, or is just being put
+            path.rmdir()
+
+
+def _unless_gone(error: OSError) -> None:
+    """Raise what keeps a folder from being read, unless somebody else has taken it away."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _first_line(error: Exception) -> str:

@@ -23,6 +23,7 @@ from tests.api.door import KEY, Door, connected, open_door
 from tests.api.people import AUDITING_PIPELINE, AUDITOR, PLATFORM, person
 from tests.api.story import MUSIC, RECOMMENDATION, Story
 from tests.api.whole_database import changed, everything, fields_with
+from tests.storage.killed import files_with
 
 KEY_BYTES: Final = read_key(KEY.get_secret_value())
 MARK: Final = "unmistakable"
@@ -105,12 +106,6 @@ async def everything_opened(door: Door) -> str:
     vault = Vault(KEY_BYTES, door.services.random_bytes)
     async with door.services.database.read() as session:
         return str(await details_of(session, vault, subjects, list(Kind)))
-
-
-def files_with(folder: Path, mark: str) -> list[Path]:
-    """Return the files below a folder that hold these letters."""
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return [path for path in files if mark.encode() in path.read_bytes()]
 
 
 async def test_nothing_is_left_of_an_erased_artist(

@@ -17,9 +17,9 @@ class Breaking(Objects):
         self._left = takes
 
     @override
-    async def put(self, name: str, file: Path) -> None:
+    async def put(self, name: str, content: Path | bytes) -> None:
         """Keep a file, or break."""
         self._left -= 1
         if self._left < 0:
             raise StoreUnavailable("the disk is full")
-        await self._objects.put(name, file)
+        await self._objects.put(name, content)

@@ -189,14 +189,14 @@ async def test_files_in_a_bucket_are_copied_once(months: Months) -> None:
     await months.seal()
     copies = months.folder.parent / "bucket-copies"
     remote = SealedFiles(str(months.folder), copies, most_bytes=1)
-    remote._folder = None  # as if it could not be read where it is
+    remote.objects.folder = None  # as if it could not be read where it is
     log = SealedLog(remote, months.folder, SlowClock(0))
     distant = replace(months, log=log)
     for wanted in (Wanted(until=MARCH.ends), Wanted(since=APRIL.begins), Wanted(until=MARCH.ends)):
         assert len(await distant.entries(wanted)) == 1
         assert len(list(copies.iterdir())) == 1, "there is room for no more"
     roomy = SealedFiles(str(months.folder), copies, most_bytes=1 << 20)
-    roomy._folder = None
+    roomy.objects.folder = None
     both = replace(months, log=SealedLog(roomy, months.folder, SlowClock(0)))
     assert len(await both.entries(Wanted())) == 2
     for path in months.folder.glob("*/*"):

@@ -1,13 +1,17 @@
 """Files by name, in a folder of this machine."""
 
 import asyncio
+import signal
+import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from service.storage.objects import NotStored, Objects, Stored
+from tests.storage.killed import files_with
 
+HERE: Final = Path(__file__).parents[2]
 BYTES: Final = bytes(range(256)) * 10_000
 
 
@@ -43,6 +47,71 @@ async def test_what_lies_below_a_name_is_listed(objects: Objects, file: Path) ->
     for name in ("ab/1", "a/2", "a/1"):
         await objects.put(name, file)
     assert [one.name for one in await objects.below("a")] == ["a/1", "a/2"]
+
+
+async def test_bytes_are_put_as_a_file_is(objects: Objects) -> None:
+    """For what is small and was never a file."""
+    await objects.put("readme", b"words")
+    assert await objects.read("readme") == b"words"
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Objects:
+    """Return each kind of place in turn."""
+    return Objects(tmp_path / "kept" if request.param == "folder" else "memory:///")
+
+
+async def test_what_is_cleared_is_gone(place: Objects, file: Path) -> None:
+    """All below some whole parts, but for what is to be kept; clearing nothing is no error."""
+    for name in ("a/1/x", "a/1/y", "a/2", "a/3/z", "ab/1"):
+        await place.put(name, file)
+    await place.clear("a", keep={"a/1/y"})
+    await place.clear("never/there")
+    assert [one.name for one in await place.below("")] == ["a/1/y", "ab/1"]
+    await place.clear("a")
+    assert [one.name for one in await place.below("")] == ["ab/1"]
+    assert await place.folders() == ["ab"]
+
+
+async def test_the_next_parts_of_names_are_listed(place: Objects, file: Path) -> None:
+    """Of those that have any more parts."""
+    for name in ("a/10/x", "a/2/x", "a/2/y", "a/last", "b/1"):
+        await place.put(name, file)
+    assert await place.folders() == ["a", "b"]
+    assert await place.folders("a") == ["10", "2"]
+    assert await place.folders("never") == []
+
+
+@pytest.mark.parametrize("folder", ["", ".", "..", "a/../b", "/etc", "a//b"])
+async def test_nothing_is_cleared_by_mistake(place: Objects, file: Path, folder: str) -> None:
+    """Neither the whole place nor what lies beside it."""
+    await place.put("a/b/c", file)
+    with pytest.raises(ValueError, match="names"):
+        await place.clear(folder)
+    assert await place.find("a/b/c")
+
+
+_KILLED_IN_PUT: Final = """
+import asyncio, sys
+from pathlib import Path
+from tests.storage.killed import killed_in_put
+asyncio.run(killed_in_put(Path(sys.argv[1]), "a/1/x", b"words"))
+"""
+
+
+async def test_clearing_finds_what_nobody_finished(objects: Objects, file: Path) -> None:
+    """Whoever was killed while a file was put leaves something that has no name."""
+    assert objects.folder
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _KILLED_IN_PUT, str(objects.folder)), cwd=HERE
+    )
+    assert await process.wait() == -signal.SIGKILL
+    assert await objects.below("a") == []
+    assert files_with(objects.folder, "words")
+    assert await objects.folders("a") == ["1"]
+    await objects.put("b", file)
+    await objects.clear("a/1")
+    assert [path.name for path in objects.folder.rglob("*")] == ["b"]
 
 
 async def test_what_is_not_there_is_said(objects: Objects, tmp_path: Path) -> None:
