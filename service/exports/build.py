@@ -1,7 +1,8 @@
 """Building the files of one export: dataset by dataset, from one snapshot, in bounded memory.
 
 What is finished is durable at once, so whoever takes the export over goes on after it: rows of a
-revision do not change, and what an erasure takes away takes the export with it.
+revision do not change, and what an erasure takes away takes the export with it. What was not
+finished is deleted first.
 """
 
 import asyncio
@@ -33,9 +34,13 @@ from service.ledger.vault import Vault
 from service.sealing.find import SealedLog
 from service.sealing.period import Period, sealed_periods
 from service.storage.objects import Objects
+from service.storage.scratch import working_folder
 
 MOST_ROWS: Final = 1_000_000
 """Rows in one file, unless one decision alone has more outcomes."""
+
+WORK: Final = "exporting"
+"""What folders in which exports are built are named for."""
 
 _TELLS_EVERY: Final = SECOND
 _AHEAD: Final = 64 << 10
@@ -77,15 +82,16 @@ async def build(shop: Workshop, taken: Taken) -> None:
     Raises LeaseLost where somebody else has it, Refused where it cannot be had, LedgerBroken where
     the tables contradict themselves, and whatever the database or the place for files raises.
     """
-    if taken.progress.pop(STALE, False):
-        await clear(shop.objects, taken.export_id, taken.fence)
-    with tempfile.TemporaryDirectory(prefix="fermata-export-") as folder:
+    taken.progress.pop(STALE, None)  # what is stale has no finished files: all goes
+    finished = taken.progress["keys"].values()
+    await clear(shop.objects, taken.export_id, taken.fence, keep=finished)
+    with working_folder(Path(tempfile.gettempdir()), WORK) as folder:
         async with _reading(shop, *_HELD) as connection:
             name = await connection.fetchval(_SNAPSHOT)
             async with _joined(shop, name) as session:
                 periods = await sealed_periods(session)
             async with _reading(shop, _SAME.format(name), *_ALONE) as beside:
-                building = _Building(shop, taken, Path(folder), (connection, beside), periods)
+                building = _Building(shop, taken, folder, (connection, beside), periods)
                 await building.datasets()
             await building.packs(name)
 

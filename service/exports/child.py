@@ -10,18 +10,20 @@ import os
 import sys
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Self
 
 from service.beside import Beside, bring_along
 from service.clock import SystemClock
 from service.db.engine import Database
 from service.domain.refusal import Refusal, Refused
-from service.exports.build import Workshop, build
+from service.exports.build import WORK, Workshop, build
 from service.exports.jobs import LeaseLost, Taken, taken_again
 from service.ledger.vault import Vault
 from service.sealing.opened import sealed_log
 from service.settings import Settings, read_key
 from service.storage.objects import Objects
+from service.storage.scratch import working_folder
 
 _REFUSED: Final = 3
 _LOST: Final = 4
@@ -54,11 +56,12 @@ class Child:
     async def build(self, taken: Taken) -> None:
         """Have an export's files made. Raises LeaseLost, Refused, ChildFailed.
 
-        However the process ends, nothing is left of what it was writing on this machine.
+        However the process ends, nothing is left of what it was writing on this machine; where this
+        one ends with it, whoever builds the next one there sees to that.
         """
         command = (*self.process.command, taken.export_id, str(taken.fence))
-        with tempfile.TemporaryDirectory(prefix="fermata-exporting-") as folder:
-            environment = {**self.process.environment, "TMPDIR": folder}
+        with working_folder(Path(tempfile.gettempdir()), WORK) as folder:
+            environment = {**self.process.environment, "TMPDIR": str(folder)}
             status, said = await Beside(environment, command).run()
         if status == _LOST:
             raise LeaseLost(taken.export_id)

@@ -5,13 +5,14 @@ nobody looks inside to find out: each of them goes. One that is being built begi
 nothing of theirs then. The row stays, to tell that there was an export.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, cast, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB, array
 from sqlmodel import col
 
+from service.db.among import among
 from service.db.engine import Database, WriteSession
 from service.db.tables import Erasure, Export, LedgerHead, LegalHold
 from service.domain.instant import Instant
@@ -75,32 +76,15 @@ async def forget(database: Database, objects: Objects, revision: int | None = No
     """Delete every bundle that may hold what an erasure up to a revision has destroyed.
 
     Returns how many exports that was about. When it returns their files are gone, but for those
-    that a worker which has lost its lease is just writing; these go within a minute. Asked again it
-    goes on where it broke off. Raises StoreUnavailable.
+    that a worker which has lost its lease is just writing; these go within a minute, or once this
+    is asked again where that worker is killed meanwhile. Asked again it goes on where it broke off.
+    Raises StoreUnavailable.
     """
     async with database.keep() as session:
         found = await expire_erased(session, revision)
-    await _discard_begun_anew(database, objects)
     await discard_files(database, objects)
+    await sweep(database, objects)
     return len(found)
-
-
-async def _discard_begun_anew(database: Database, objects: Objects) -> None:
-    """Delete what is left of exports that wait to be begun anew, and nothing that is made since.
-
-    Whoever takes one does so as well, before anything else: the mark is left for them.
-    """
-    waiting = (
-        col(Export.state) == State.QUEUED,
-        cast(col(Export.progress), JSONB).has_key(STALE),
-    )
-    async with database.read() as session:
-        found = await session.execute(
-            select(col(Export.export_id), col(Export.fence)).where(*waiting)
-        )
-        left = found.all()
-    for export_id, fence in left:
-        await clear(objects, export_id, fence)
 
 
 async def discard_files(database: Database, objects: Objects) -> int:
@@ -120,14 +104,34 @@ async def discard_files(database: Database, objects: Objects) -> int:
     return len(ended)
 
 
-async def clear(objects: Objects, export_id: str, fence: int | None = None) -> None:
-    """Delete every file of one export, whoever wrote it. Raises StoreUnavailable.
+async def sweep(database: Database, objects: Objects) -> None:
+    """Delete what lies where bundles are kept and no export has.
 
-    With a fence, only what was written under it or before: who has taken it since keeps theirs.
+    That is all of one that begins anew, and what was left by who was killed, also after the rest of
+    its export had been deleted. Raises StoreUnavailable.
     """
-    for stored in await objects.below(export_id):
-        if fence is None or int(stored.name.split("/")[1]) <= fence:
-            await objects.delete(stored.name)
+    which = among(col(Export.export_id), await objects.folders())
+    async with database.read() as session:
+        kept = (await session.execute(select(Export).where(which))).scalars().all()
+    for one in kept:
+        over = one.fence - 1 if one.state == State.RUNNING else one.fence
+        await clear(objects, one.export_id, over, keep=one.progress["keys"].values())
+
+
+async def clear(
+    objects: Objects, export_id: str, fence: int | None = None, *, keep: Collection[str] = ()
+) -> None:
+    """Delete every file of one export, whoever wrote it, but for those to keep.
+
+    What somebody who was killed had begun to write goes as well. With a fence, only what was
+    written under it or before: who has taken it since keeps theirs. Raises StoreUnavailable.
+    """
+    if fence is None:
+        await objects.clear(export_id, keep)
+        return
+    for written_under in await objects.folders(export_id):
+        if int(written_under) <= fence:
+            await objects.clear(f"{export_id}/{written_under}", keep)
 
 
 async def _expire(session: WriteSession, *which: ColumnElement[bool]) -> Sequence[str]:

@@ -1,10 +1,7 @@
 """Finishing a bundle: tied to a checkpoint, described, signed, and only then ready."""
 
-import asyncio
-import tempfile
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy import func, select
@@ -104,8 +101,5 @@ def _entry(name: str, content: bytes) -> Json:
 
 async def _keep(objects: Objects, taken: Taken, name: str, content: bytes) -> None:
     key = f"{taken.export_id}/{taken.fence}/{name}"
-    with tempfile.NamedTemporaryFile() as file:
-        path = Path(file.name)
-        await asyncio.to_thread(path.write_bytes, content)
-        await objects.put(key, path)
+    await objects.put(key, content)
     taken.progress["keys"][name] = key

@@ -8,12 +8,15 @@ for it. Nothing that fails here is more than a warning in the log and a word in 
 import asyncio
 import contextlib
 import logging
+import tempfile
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, Self, TypeAlias
 
 from service.domain.instant import SECOND
 from service.domain.refusal import Refused
-from service.exports.expiry import discard_files, expire_due, expire_erased
+from service.exports.build import WORK
+from service.exports.expiry import clear, discard_files, expire_due, expire_erased, sweep
 from service.exports.finish import Desk, finish_bundle
 from service.exports.jobs import (
     LEASE,
@@ -28,6 +31,7 @@ from service.exports.jobs import (
 )
 from service.sealing.period import SealedUnreadable
 from service.storage.objects import StoreUnavailable
+from service.storage.scratch import sweep as sweep_scratch
 from service.transparency.signer import NotSignedYet
 
 _log = logging.getLogger(__name__)
@@ -94,10 +98,21 @@ class ExportWorker:
             _log.info("exports: %d expired, %d by an erasure", len(expired), len(forgotten))
         await discard_files(self._database, self._desk.objects)
 
+    async def sweep(self) -> None:
+        """Delete what those who were killed have left, on this machine and where bundles are kept.
+
+        Where that is out of reach it raises StoreUnavailable.
+        """
+        await asyncio.to_thread(sweep_scratch, Path(tempfile.gettempdir()), WORK)
+        await sweep(self._database, self._desk.objects)
+
     async def _for_ever(self) -> None:
-        failing = False
+        failing, is_swept = False, False
         while True:
             try:
+                if not is_swept:
+                    await self.sweep()
+                    is_swept = True
                 while await self.work():
                     pass
                 failing = False
@@ -111,14 +126,21 @@ class ExportWorker:
             self._news.clear()
 
     async def _do(self, taken: Taken) -> None:
+        try:
+            await self._try(taken)
+        except LeaseLost:
+            _log.info("export %s is not this worker's any more", taken.export_id)
+            await self._leave_nothing(taken)
+
+    async def _try(self, taken: Taken) -> None:
+        """Make an export, or settle what is to become of it. Raises LeaseLost."""
         if taken.tries > MOST_TRIES:
             await self._settle(taken, _TOO_OFTEN, is_final=True)
             return
         try:
             await self._held(taken)
         except LeaseLost:
-            _log.info("export %s is not this worker's any more", taken.export_id)
-            await self._leave_nothing(taken)
+            raise
         except Refused as refused:
             await self._settle(taken, str(refused), is_final=True)
         except asyncio.CancelledError:
@@ -154,12 +176,11 @@ class ExportWorker:
                 await extend(session, taken)
 
     async def _settle(self, taken: Taken, error: str, *, is_final: bool) -> None:
-        with contextlib.suppress(LeaseLost):
-            async with self._database.keep() as session:
-                if is_final:
-                    await give_up(session, taken, error)
-                else:
-                    await try_later(session, taken, error, _RESTS)
+        async with self._database.keep() as session:
+            if is_final:
+                await give_up(session, taken, error)
+            else:
+                await try_later(session, taken, error, _RESTS)
 
     async def _hand_back(self, taken: Taken) -> None:
         """Let another go on at once, if the database is still there to be told."""
@@ -171,10 +192,8 @@ class ExportWorker:
         """Delete what this worker has written and nobody goes on with."""
         async with self._database.read() as session:
             row = await read_export(session, taken.export_id)
-        used = set() if row is None else set(row.progress["keys"].values())
-        for stored in await self._desk.objects.below(f"{taken.export_id}/{taken.fence}"):
-            if stored.name not in used:
-                await self._desk.objects.delete(stored.name)
+        used = () if row is None else row.progress["keys"].values()
+        await clear(self._desk.objects, taken.export_id, taken.fence, keep=used)
 
 
 def _said(error: Exception) -> str:

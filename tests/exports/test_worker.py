@@ -1,7 +1,7 @@
 """Who builds exports, what they do when something breaks, and when bundles end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -31,7 +31,7 @@ from service.exports.jobs import (
 )
 from service.exports.worker import MOST_TRIES
 from service.settings import Settings
-from service.storage.objects import Objects, Stored, StoreUnavailable
+from service.storage.objects import Objects, StoreUnavailable
 from tests.api.door import KEY
 from tests.api.people import AUDITOR
 from tests.api.story import MUSIC, Story
@@ -220,7 +220,7 @@ class _Unreachable(Objects):
     """A place that cannot be reached."""
 
     @override
-    async def below(self, folder: str) -> list[Stored]:
+    async def clear(self, folder: str, keep: Collection[str] = ()) -> None:
         """Fail."""
         raise StoreUnavailable("nobody answers")
 
@@ -266,9 +266,13 @@ async def test_no_bundle_ends_while_anybody_is_held(office: Office) -> None:
     assert (await office.status(export_id))["state"] == "expired"
 
 
-async def test_who_is_erased_while_a_bundle_is_built_is_not_in_it(office: Office) -> None:
-    """The worker loses it and leaves nothing behind; it is begun anew."""
-    await Story(office.door).register("gil")
+@pytest.mark.parametrize("breaks", [False, True])
+async def test_who_is_erased_while_a_bundle_is_built_is_not_in_it(
+    office: Office, *, breaks: bool
+) -> None:
+    """The worker loses it and leaves nothing behind, however it finds out; it is begun anew."""
+    artist = f"gil-{breaks}"
+    await Story(office.door).register(artist)
     export_id = await office.ask("artists", "events")
     made: list[int] = []
 
@@ -277,11 +281,13 @@ async def test_who_is_erased_while_a_bundle_is_built_is_not_in_it(office: Office
         await build(office.shop, taken)
         if len(made) == 1:
             await office.door.done(
-                "POST", "/v1/artists/gil/erasure", {"dry_run": False}, by=AUDITOR
+                "POST", f"/v1/artists/{artist}/erasure", {"dry_run": False}, by=AUDITOR
             )
             await forget(office.desk.database, office.shop.objects)
             name = f"{export_id}/{taken.fence}/late"
             await office.shop.objects.put(name, Path(__file__))
+            if breaks:
+                raise OSError("the disk is full")
             async with office.desk.database.keep() as session:
                 await record(session, taken)
 
@@ -291,7 +297,7 @@ async def test_who_is_erased_while_a_bundle_is_built_is_not_in_it(office: Office
     assert await worker.work()
     bundle = await office.fetch(export_id)
     assert made == [1, 3]
-    assert "gil" not in {row["artist_id"] for row in bundle.rows("artists")}
+    assert artist not in {row["artist_id"] for row in bundle.rows("artists")}
 
 
 async def test_who_deletes_an_export_stops_it(office: Office) -> None:
