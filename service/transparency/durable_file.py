@@ -31,10 +31,17 @@ def write_durably(path: Path, text: str) -> None:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Wait for whoever else is at this folder's files, and keep others waiting."""
+    """Wait for whoever else is at this folder's files, and keep others waiting.
+
+    Raises OSError, also where the folder's file system has no locks.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    path = folder / "lock"
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:  # which, unlike others, does not say where
+            raise OSError(error.errno, error.strerror, str(path)) from error
         yield
 
 

@@ -16,7 +16,11 @@ class KeptBroken(Exception):  # noqa: N818 - names what was found
 
 
 class KeptCheckpoint:
-    """One log's file in a folder that several processes of one machine may share."""
+    """One log's file in a folder that several processes may share, of several machines as well.
+
+    It is replaced as a whole, so whoever reads it reads a checkpoint. That it never goes back rests
+    on the folder's file system, which has to lock a file for all who share it.
+    """
 
     def __init__(self, folder: Path, origin: str) -> None:
         """Take the folder; it is made when something is first kept."""

@@ -23,7 +23,6 @@ from service.ledger.events import LedgerBroken
 from service.ledger.tiles import complete_tiles
 from service.transparency.checkpoint import Checkpoint
 from service.transparency.continuation import (
-    WentBack,
     continued,
     read_signed,
     require_consistent,
@@ -180,7 +179,7 @@ class Signer:
         """Return what there is, once it is known to go on from what was signed."""
         connection = await self._connected()
         note = await connection.fetchval(_NEWEST, self._identity.origin)
-        signed = self._signed(note)
+        signed = await self._signed(note)
         head = await connection.fetchrow(_HEAD)  # read last: nothing is signed over events to come
         self._verified = await continued(connection, signed, head["size"], self._verified)
         if note is not None and self._kept is not None:
@@ -199,11 +198,14 @@ class Signer:
             self._looked.notify_all()
         self._on_look(self)
 
-    def _signed(self, note: str | None) -> list[tuple[Checkpoint, str]]:
+    async def _signed(self, note: str | None) -> list[tuple[Checkpoint, str]]:
         """Return every checkpoint that the ledger has to go on from, and where it was found."""
         found = [] if note is None else [(note, _DATABASE)]
-        if self._kept is not None and (kept := self._kept.read()) is not None and kept != note:
-            found.append((kept, str(self._kept.path)))
+        if self._kept is not None:
+            # Not by the loop: where the folder is on a file server, checks would wait for that.
+            kept = await asyncio.to_thread(self._kept.read)
+            if kept is not None and kept != note:
+                found.append((kept, str(self._kept.path)))
         return [(read_signed(self._identity, text, where), where) for text, where in found]
 
     async def _sign(self, connection: asyncpg.Connection, seen: _Seen) -> bool:
@@ -227,7 +229,11 @@ class Signer:
     async def _publish(
         self, connection: asyncpg.Connection, checkpoint: Checkpoint, note: str, last: str | None
     ) -> bool:
-        """Keep the note outside, then publish it, unless another was published after `last`."""
+        """Keep the note outside, then publish it, unless another came after `last`.
+
+        Another may be kept and not published: whoever shares the folder was stopped in between.
+        Then the next look judges the ledger by that one first.
+        """
         async with connection.transaction():
             alone = await connection.fetchval(_ALONE)
             if not alone or await connection.fetchval(_NEWEST, checkpoint.origin) != last:
@@ -235,7 +241,7 @@ class Signer:
             if self._kept is not None:
                 kept = await asyncio.to_thread(self._kept.advance, note)
                 if kept != checkpoint:
-                    raise WentBack(f"{self._kept.path} has another checkpoint of this log by now")
+                    return False
             signed_at = to_datetime(self._clock.now())
             await connection.execute(_PUBLISH, checkpoint.origin, checkpoint.size, note, signed_at)
         return True

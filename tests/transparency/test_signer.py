@@ -1,7 +1,11 @@
 """The signer signs what it has verified, once, and never anything that contradicts it."""
 
 import asyncio
+import errno
+import fcntl
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +17,7 @@ from service.domain.merkle import EMPTY_ROOT, CompactRange, leaf_hash
 from service.domain.tiles import WIDTH
 from service.ledger.events import LedgerBroken
 from service.transparency import signer as signer_module
-from service.transparency.checkpoint import parse_checkpoint
+from service.transparency.checkpoint import Checkpoint, parse_checkpoint
 from service.transparency.continuation import WentBack
 from service.transparency.identity import LogIdentity
 from service.transparency.kept import KeptBroken, KeptCheckpoint
@@ -399,6 +403,38 @@ async def test_a_crash_between_file_and_database_is_no_fork(
     assert await checkpoints_of(database_url) == [note]
 
 
+class Overtaken(KeptCheckpoint):
+    """A shared folder in which another pod keeps a larger checkpoint first, and stops there."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        """Take the folder, and the ledger that grows meanwhile."""
+        super().__init__(folder, ORIGIN)
+        self._url = url
+        self._overtaken = False
+
+    def advance(self, note: str) -> Checkpoint | None:
+        """Be too late, once, for the first checkpoint that covers anything."""
+        if self._read(note).size and not self._overtaken:
+            self._overtaken = True
+            asyncio.run(grow(self._url, 1))
+            entries = asyncio.run(entries_of(self._url))
+            larger = Checkpoint(ORIGIN, len(entries), tree_head(entries))
+            super().advance(larger.signed(KEY).encode())
+        return super().advance(note)
+
+
+async def test_a_crash_of_another_who_shares_the_folder_stops_nobody(
+    database_url: str, tmp_path: Path
+) -> None:
+    """What it kept and could not publish is gone on from, though it was kept in between."""
+    async with signing(database_url, kept=Overtaken(tmp_path, database_url)) as signer:
+        await grow(database_url, 5)
+        await signer.look()
+        assert await sizes_of(database_url) == [0]
+        await signer.look()
+    assert await sizes_of(database_url) == [0, 6]
+
+
 @pytest.mark.parametrize("text", ["", "half a chec", "other.example\n3\n" + "A" * 43 + "=\n\n"])
 async def test_a_file_that_cannot_be_read_is_not_ignored(
     database_url: str, tmp_path: Path, text: str
@@ -441,3 +477,44 @@ def test_what_is_kept_never_goes_back(tmp_path: Path) -> None:
         assert found.size == size
     assert kept.read() == notes[2]
     assert [path.name for path in kept.path.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_processes_that_share_the_folder_do_not_take_each_other_back(tmp_path: Path) -> None:
+    """Each keeps checkpoints as it comes by them; what is kept in the end is the largest."""
+    doing = (
+        "import sys; from pathlib import Path\n"
+        "from tests.transparency.test_signer import keep_all\n"
+        "keep_all(Path(sys.argv[1]), int(sys.argv[2]))"
+    )
+    processes = [
+        subprocess.Popen([sys.executable, "-c", doing, str(tmp_path), str(first)])
+        for first in range(3)
+    ]
+    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
+    note = KeptCheckpoint(tmp_path, ORIGIN).read()
+    assert note is not None
+    assert IDENTITY.open(note).size == 299
+
+
+def keep_all(folder: Path, first: int) -> None:
+    """Keep every third checkpoint, and see after each that nothing smaller is kept."""
+    kept = KeptCheckpoint(folder, ORIGIN)
+    for size in range(first, 300, 3):
+        checkpoint = Checkpoint(ORIGIN, size, EMPTY_ROOT)
+        kept.advance(checkpoint.signed(KEY).encode())
+        found = kept.read()
+        assert found is not None
+        assert IDENTITY.open(found).size >= size
+
+
+def test_a_folder_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file servers have none; an error number alone would tell nobody what to do."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    note = Checkpoint(ORIGIN, 1, EMPTY_ROOT).signed(KEY).encode()
+    with pytest.raises(OSError, match="No locks available") as refused:
+        KeptCheckpoint(tmp_path, ORIGIN).advance(note)
+    assert refused.value.filename == str(tmp_path / "lock")
