@@ -215,11 +215,13 @@ class Settings(BaseSettings):
     log_dir: Path | None = Field(
         default=None,
         description="Where the last checkpoint is kept outside of the database, so that a ledger "
-        "which went back is noticed; beside the embedded database's data unless set.",
+        "which went back is noticed; beside the embedded database's data unless set, and nowhere "
+        "with a database of your own.",
     )
     log_witnesses: _Names = Field(
         default=(),
-        description="Witnesses that are asked to cosign: each its address, a space and its key.",
+        description="Witnesses that are asked to cosign, and at each start what they remember: "
+        "each its address, a space and its key.",
     )
     log_entries: Literal["public", "audit"] = Field(
         default="public",

@@ -25,9 +25,9 @@ from service.sealing.opened import sealed_log
 from service.sealing.period import SealedUnreadable
 from service.settings import Settings, read_key
 from service.storage.objects import NotStored, Objects, StoreUnavailable
-from service.transparency.cosigning import parse_witness
 from service.transparency.kept import KeptCheckpoint
 from service.transparency.opened import log_identity
+from service.transparency.witness_at import parse_witness
 from service.verify.claims import Placed
 from service.verify.database import Trust, verify_database
 from service.verify.finding import CannotLook, Finding, Report, What

@@ -1,14 +1,14 @@
 """Asking witnesses to cosign checkpoints (C2SP tlog-witness v1.0.0).
 
 A checkpoint is published without them and never waits: their signatures are added to it as they
-come. A witness that knows a longer or another ledger than ours is the loudest alarm there is.
+come. A witness that knows a longer or another ledger than ours is the loudest alarm there is; where
+it can prove that, nothing is signed any more.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final, Self
 
@@ -24,7 +24,6 @@ from service.db.engine import Database
 from service.db.tables import LedgerCosignature
 from service.ledger.events import LedgerBroken
 from service.transparency.checkpoint import Checkpoint, parse_checkpoint, parse_size
-from service.transparency.keys import KeyType, VerifierKey, parse_verifier_key
 from service.transparency.note import (
     BadNote,
     Signature,
@@ -33,34 +32,15 @@ from service.transparency.note import (
     parse_signatures,
 )
 from service.transparency.publication import Publication
+from service.transparency.remembered import Remembered
+from service.transparency.witness_at import WitnessAt, add_checkpoint
 
 _log = logging.getLogger(__name__)
 
-_LARGEST_ANSWER: Final = 64 * 1024
 _AGAIN_SECONDS: Final = 10
 """How long after which any replica asks for what whoever signed should have asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class WitnessAt:
-    """A witness: where it is asked, and the key of its cosignatures."""
-
-    url: str
-    key: VerifierKey
-
-
-def parse_witness(text: str) -> WitnessAt:
-    """Read an address and a verifier key with a space between. Raises ValueError."""
-    url, found, key = text.strip().partition(" ")
-    if not found or not url.startswith(("https://", "http://")):
-        raise ValueError("a witness is its address, a space, and its verifier key")
-    try:
-        parsed = parse_verifier_key(key.strip())
-    except BadNote as error:
-        raise ValueError(f"the key of the witness at {url} cannot be used: {error}") from error
-    if parsed.type is not KeyType.WITNESS:
-        raise ValueError(f"the key of the witness at {url} is a log's: take the one of type 4")
-    return WitnessAt(url.rstrip("/"), parsed)
+_ANOTHER_TREE: Final = (HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.CONFLICT)
+"""What a witness may answer to whoever knows its size: the second is of drafts of the format."""
 
 
 class Cosigning:
@@ -74,14 +54,19 @@ class Cosigning:
         clock: Clock,
         *,
         http: httpx2.AsyncClient,
+        remembered: Remembered,
         on_answer: Callable[[str, str], None] = lambda _witness, _outcome: None,
     ) -> None:
-        """Take whom to ask; `on_answer` hears a witness's name and what became of it."""
+        """Take whom to ask; `on_answer` hears a witness's name and what became of it.
+
+        What speaks against this ledger is kept in `remembered`, with its proof.
+        """
         self._database = database
         self._publication = publication
         self._witnesses = tuple(witnesses)
         self._clock = clock
         self._http = http
+        self._remembered = remembered
         self._on_answer = on_answer
         self._wakes = [asyncio.Event() for _ in witnesses]
         self._known: dict[WitnessAt, int] = {}
@@ -142,7 +127,7 @@ class Cosigning:
                 return await self._overtaken(witness, old)
             status, body = await self._post(witness, checkpoint, old, f"{alone}\n{log_lines}")
         if status != HTTPStatus.OK:
-            return self._refused(witness, checkpoint, status, body)
+            return await self._refused(witness, checkpoint, status, body)
         await self._keep(witness, checkpoint, _cosignature(witness, note.text, body))
         self._known[witness] = checkpoint.size
         return "cosigned"
@@ -155,13 +140,7 @@ class Cosigning:
             raise LedgerBroken(f"no checkpoint covers a tree of {checkpoint.size} any more")
         lines = "".join(f"{encode64(one)}\n" for one in proof.hashes)
         content = f"old {old}\n{lines}\n{note}".encode()
-        url, read = f"{witness.url}/add-checkpoint", b""
-        async with self._http.stream("POST", url, content=content) as response:
-            async for part in response.aiter_bytes():
-                read += part
-                if len(read) > _LARGEST_ANSWER:
-                    raise BadNote("the answer is too long")
-        return response.status_code, read.decode(errors="replace")
+        return await add_checkpoint(self._http, witness, content)
 
     async def _cosigned_so_far(self, witness: WitnessAt, origin: str) -> int:
         """Return the size that the witness should know, as far as we know."""
@@ -183,11 +162,14 @@ class Cosigning:
                 witness.url,
                 size,
             )
+            await self._remembered.ask(witness)
             return "went_back"
         self._known[witness] = size
         return "known"
 
-    def _refused(self, witness: WitnessAt, checkpoint: Checkpoint, status: int, body: str) -> str:
+    async def _refused(
+        self, witness: WitnessAt, checkpoint: Checkpoint, status: int, body: str
+    ) -> str:
         level = logging.WARNING
         if status == HTTPStatus.UNPROCESSABLE_ENTITY:
             level = logging.CRITICAL  # it has seen another ledger of this name
@@ -200,6 +182,8 @@ class Cosigning:
             status,
             body.strip(),
         )
+        if status in _ANOTHER_TREE:
+            await self._remembered.ask(witness)
         return "refused"
 
     async def _keep(

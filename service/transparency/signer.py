@@ -1,8 +1,8 @@
 """The signer: it verifies what the ledger has become, and only then signs that it is so.
 
 One process at a time signs, whichever comes first. Nothing is signed that does not go on from what
-was signed before, here or in the file outside of the database: two checkpoints that contradict each
-other prove to every outsider that the past was changed.
+was signed before, here, in the file outside of the database or where a witness shows it: two
+checkpoints that contradict each other prove to every outsider that the past was changed.
 """
 
 import asyncio
@@ -80,7 +80,7 @@ class Signer:
     what is published stays so.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is signed, and all that it has to go on from
         self,
         database: Database,
         identity: LogIdentity,
@@ -88,19 +88,23 @@ class Signer:
         *,
         interval: float,
         kept: KeptCheckpoint | None = None,
+        told: Callable[[], list[tuple[Checkpoint, str]]] = list,
         on_look: Callable[["Signer"], None] = lambda _: None,
         on_signed: Callable[[], None] = lambda: None,
     ) -> None:
         """Take where the ledger is.
 
-        `on_look` is called after each look at it, `on_signed` when a checkpoint of this process's
-        own is published.
+        `told` returns further checkpoints of this log, each with the place where it was found, that
+        the ledger has to go on from; it is asked before each look. `on_look` is called after each,
+        `on_signed` when a checkpoint of this process's own is published.
         """
         self._database = database
         self._identity = identity
         self._clock = clock
         self._interval = interval
         self._kept = kept
+        self._told = told
+        self._elsewhere: list[tuple[Checkpoint, str]] = []
         self._on_look = on_look
         self._on_signed = on_signed
         self._connection: asyncpg.Connection | None = None
@@ -179,9 +183,11 @@ class Signer:
         """Return what there is, once it is known to go on from what was signed."""
         connection = await self._connected()
         note = await connection.fetchval(_NEWEST, self._identity.origin)
-        signed = await self._signed(note)
+        self._elsewhere += self._told()
+        signed = [*await self._signed(note), *self._elsewhere]
         head = await connection.fetchrow(_HEAD)  # read last: nothing is signed over events to come
         self._verified = await continued(connection, signed, head["size"], self._verified)
+        self._elsewhere.clear()
         if note is not None and self._kept is not None:
             await asyncio.to_thread(self._kept.advance, note)
         published = None if note is None else read_signed(self._identity, note, _DATABASE).size
@@ -199,7 +205,7 @@ class Signer:
         self._on_look(self)
 
     async def _signed(self, note: str | None) -> list[tuple[Checkpoint, str]]:
-        """Return every checkpoint that the ledger has to go on from, and where it was found."""
+        """Return what is published and what is kept, and where each was found."""
         found = [] if note is None else [(note, _DATABASE)]
         if self._kept is not None:
             # Not by the loop: where the folder is on a file server, checks would wait for that.

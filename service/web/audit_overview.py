@@ -16,7 +16,7 @@ from service.db.tables import Export
 from service.domain.instant import DAY, SECOND, Duration, Instant
 from service.exports.jobs import list_exports
 from service.notices.progress import NoticeState
-from service.transparency.cosigning import parse_witness
+from service.transparency.witness_at import parse_witness
 from service.web.audit_frame import answer
 from service.web.context import AUDIT, WebServices, auditor, web_of
 

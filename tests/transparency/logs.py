@@ -23,6 +23,13 @@ KEY: Final = SigningKey(ORIGIN, bytes(range(32)))
 IDENTITY: Final = LogIdentity(ORIGIN, KEY, (KEY.verifier(),))
 NEVER: Final = 3_600.0
 """An interval in seconds that no test waits for: its signer looks when it is told to."""
+_TABLES: Final = (
+    "ledger",
+    "ledger_head",
+    "ledger_tiles",
+    "ledger_checkpoints",
+    "ledger_cosignatures",
+)
 
 
 async def grow(url: str, events: int) -> None:
@@ -83,3 +90,18 @@ async def superuser(url: str) -> AsyncIterator[asyncpg.Connection]:
     async with connected(url) as connection:
         await connection.execute("SET session_replication_role = replica")
         yield connection
+
+
+async def copy_of(url: str, to: str) -> None:
+    """Remember a ledger's rows in tables of their own."""
+    async with superuser(url) as database:
+        for table in _TABLES:
+            await database.execute(f"CREATE TABLE {to}_{table} AS TABLE {table}")
+
+
+async def restore(url: str, to: str) -> None:
+    """Put them back, as restoring a backup does."""
+    async with superuser(url) as database, database.transaction():
+        for table in _TABLES:
+            await database.execute(f"DELETE FROM {table}")
+            await database.execute(f"INSERT INTO {table} SELECT * FROM {to}_{table}")

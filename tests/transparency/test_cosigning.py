@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import httpx2
 import pytest
@@ -17,14 +17,18 @@ from starlette.routing import Route
 
 from service.clock import SystemClock
 from service.db.engine import Database
-from service.transparency.cosigning import Cosigning, WitnessAt, parse_witness
+from service.transparency.checkpoint import Checkpoint
+from service.transparency.continuation import WentBack
+from service.transparency.cosigning import Cosigning
 from service.transparency.keys import KeyType, SigningKey
 from service.transparency.note import parse_note
 from service.transparency.publication import Publication
+from service.transparency.remembered import Remembered
 from service.transparency.signer import Signer
 from service.transparency.witness import Witness
+from service.transparency.witness_at import WitnessAt, parse_witness
 from service.transparency.witness_http import witness_app
-from tests.transparency.logs import KEY, grow, published, signing, superuser
+from tests.transparency.logs import IDENTITY, KEY, ORIGIN, grow, published, signing, superuser
 from tests.transparency.trees import Log
 
 WITNESS_KEY: Final = SigningKey("witness.example/w1", bytes(range(1, 33)))
@@ -79,18 +83,34 @@ def real_witness(folder: Path) -> Starlette:
 
 
 @asynccontextmanager
-async def asking(url: str, witness: Starlette, *more: WitnessAt) -> AsyncIterator[Asked]:
-    """Run a signer over a ledger, and ask a witness that runs in this process."""
-    heard = Heard()
+async def cosigning_with(
+    url: str, witness: Starlette, log: Publication, *witnesses: WitnessAt, **more: Any
+) -> AsyncIterator[tuple[Cosigning, Remembered]]:
+    """Ask witnesses, all of which are this app, and keep what they prove."""
     transport = httpx2.ASGITransport(app=witness)
     async with (
         httpx2.AsyncClient(transport=transport, timeout=5) as http,
         Database(url, pool_size=1) as database,
+    ):
+        remembered = Remembered(IDENTITY, http)
+        cosigning = Cosigning(
+            database, log, witnesses, SystemClock(), http=http, remembered=remembered, **more
+        )
+        async with cosigning:
+            yield cosigning, remembered
+
+
+@asynccontextmanager
+async def asking(url: str, witness: Starlette, *more: WitnessAt) -> AsyncIterator[Asked]:
+    """Run a signer over a ledger, and ask a witness that runs in this process."""
+    heard = Heard()
+    async with (
         published(url) as log,
-        Cosigning(
-            database, log, [AT, *more], SystemClock(), http=http, on_answer=heard.answer
-        ) as cosigning,
-        signing(url, on_signed=cosigning.ask_now) as signer,
+        cosigning_with(url, witness, log, AT, *more, on_answer=heard.answer) as (
+            cosigning,
+            remembered,
+        ),
+        signing(url, on_signed=cosigning.ask_now, told=remembered.take) as signer,
     ):
         assert await heard.next() in {"cosigned", "refused", "failed", "went_back"}
         yield Asked(log, signer, cosigning, heard, url)
@@ -123,7 +143,7 @@ async def test_it_goes_on_after_a_restart(database_url: str, tmp_path: Path) -> 
 async def test_a_witness_that_has_seen_more_is_an_alarm(
     database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Our database went back, and nobody here remembers."""
+    """Our database went back, and nobody here remembers: nothing is signed any more."""
     await grow(database_url, 3)
     other = tmp_path / "other"
     witness = Witness(WITNESS_KEY, [KEY.verifier()], other, SystemClock())
@@ -132,20 +152,71 @@ async def test_a_witness_that_has_seen_more_is_an_alarm(
         async with asking(database_url, real_witness(other)) as asked:
             assert asked.heard.outcomes == [(AT.key.name, "went_back")]
             assert await asked.cosigners() == []
+            await grow(database_url, 60)
+            with pytest.raises(WentBack, match=r"first 40 .* memory of the witness"):
+                await asked.signer.look()
+            assert await asked.log.size() == 3
     assert "HAS SEEN 40 EVENTS" in caplog.text
 
 
 async def test_a_witness_that_has_seen_another_ledger_is_an_alarm(
     database_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It answers 422, and a human has to look."""
+    """It answers 422, shows what we signed then, and nothing is signed any more."""
     await grow(database_url, 10)
     witness = Witness(WITNESS_KEY, [KEY.verifier()], tmp_path, SystemClock())
     assert witness.add_checkpoint(Log(KEY).request(0, 5)).status == 200
     with caplog.at_level(logging.CRITICAL):
         async with asking(database_url, real_witness(tmp_path)) as asked:
             assert asked.heard.outcomes == [(AT.key.name, "refused")]
+            await grow(database_url, 1)
+            with pytest.raises(WentBack, match=r"first 5 events .* memory of the witness"):
+                await asked.signer.look()
+            assert await asked.log.size() == 10
     assert "does not cosign the checkpoint of 10 events: 422" in caplog.text
+
+
+LARGE: Final = Checkpoint(ORIGIN, 40, bytes(32))
+STRANGER: Final = SigningKey(ORIGIN, bytes(32))
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        (404, "unknown"),
+        (500, "broken"),
+        (200, ""),
+        (200, "x" * 200_000),
+        (200, LARGE.signed(STRANGER).encode()),
+        (200, Checkpoint("other.example", 40, bytes(32)).signed(KEY).encode()),
+    ],
+    ids=["unknown", "broken", "empty", "endless", "signed by a stranger", "of another log"],
+)
+@pytest.mark.parametrize("answer", [(409, "40\n"), (422, "no")], ids=["larger", "other"])
+async def test_a_witness_that_proves_nothing_stops_nobody(
+    database_url: str, answer: tuple[int, str], status: int, shown: str
+) -> None:
+    """A stranger's word is an alarm and no more."""
+    status_then, body = answer
+
+    async def refuse(request: Request) -> Response:
+        await request.body()
+        return PlainTextResponse(body, status_then)
+
+    async def show(_: Request) -> Response:
+        return PlainTextResponse(shown, status)
+
+    witness = Starlette(
+        routes=[
+            Route("/add-checkpoint", refuse, methods=["POST"]),
+            Route("/{digest}/checkpoint", show),
+        ]
+    )
+    async with asking(database_url, witness) as asked:
+        assert await asked.grown(3) in {"went_back", "refused"}
+        await grow(database_url, 1)
+        await asked.signer.look()
+        assert await asked.log.size() == 4
 
 
 def answering(answer: Callable[[Request], Response]) -> Starlette:
@@ -219,7 +290,10 @@ async def test_a_witness_that_never_answers_keeps_nobody_waiting(
 async def test_two_replicas_may_ask_for_the_same(database_url: str, tmp_path: Path) -> None:
     """One line of each witness is kept, and it verifies."""
     witness = real_witness(tmp_path)
-    async with asking(database_url, witness) as one, asking_too(database_url, witness) as other:
+    async with (
+        asking(database_url, witness) as one,
+        cosigning_with(database_url, witness, one.log, AT) as (other, _),
+    ):
         await grow(database_url, 5)
         await one.signer.look()
         other.ask_now()
@@ -227,19 +301,6 @@ async def test_two_replicas_may_ask_for_the_same(database_url: str, tmp_path: Pa
         async with asyncio.timeout(10):
             while await one.cosigners() != [AT.key.name]:  # noqa: ASYNC110 - rows tell nobody
                 await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def asking_too(url: str, witness: Starlette) -> AsyncIterator[Cosigning]:
-    """Ask from another replica, which signs nothing."""
-    transport = httpx2.ASGITransport(app=witness)
-    async with (
-        httpx2.AsyncClient(transport=transport, timeout=5) as http,
-        Database(url, pool_size=1) as database,
-        published(url) as log,
-        Cosigning(database, log, [AT], SystemClock(), http=http) as cosigning,
-    ):
-        yield cosigning
 
 
 def test_a_witness_is_an_address_and_a_key() -> None:

@@ -31,8 +31,10 @@ from tests.transparency.logs import (
     KEY,
     ORIGIN,
     checkpoints_of,
+    copy_of,
     entries_of,
     grow,
+    restore,
     signing,
     superuser,
 )
@@ -205,24 +207,6 @@ async def test_a_commit_that_only_the_primary_has_is_not_signed_over(
 
 
 # A ledger that is not what was signed
-
-
-async def copy_of(url: str, to: str) -> None:
-    """Remember a ledger's rows in tables of their own."""
-    async with superuser(url) as database:
-        for table in TABLES:
-            await database.execute(f"CREATE TABLE {to}_{table} AS TABLE {table}")
-
-
-async def restore(url: str, to: str) -> None:
-    """Put them back, as restoring a backup does."""
-    async with superuser(url) as database, database.transaction():
-        for table in TABLES:
-            await database.execute(f"DELETE FROM {table}")
-            await database.execute(f"INSERT INTO {table} SELECT * FROM {to}_{table}")
-
-
-TABLES: Final = ("ledger", "ledger_head", "ledger_tiles", "ledger_checkpoints")
 
 
 @pytest.mark.parametrize("grown_again", [0, 40, 300])
