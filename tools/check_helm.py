@@ -170,6 +170,38 @@ REFUSALS = (
         {"settings": {"PYTHONPATH": "/tmp"}},  # noqa: S108 (a value to refuse, not a file to write)
         ("/settings", "'PYTHONPATH' not allowed"),
     ),
+    Refusal(
+        "a folder for the log's checkpoint where nothing can be written",
+        {"settings": {"FERMATA_LOG_DIR": "/srv/log"}},
+        ("settings.FERMATA_LOG_DIR is set",),
+    ),
+    Refusal(
+        "a memory of the log that ends with its pod",
+        {"log": {"volume": {"emptyDir": {}}}},
+        ("/log/volume", "'emptyDir' not allowed"),
+    ),
+    Refusal(
+        "a memory of the log that nothing can be written to",
+        {"log": {"volume": {"persistentVolumeClaim": {"claimName": "log", "readOnly": True}}}},
+        ("/log/volume/persistentVolumeClaim", "'readOnly' not allowed"),
+    ),
+    Refusal(
+        "a claim without a name",
+        {"log": {"volume": {"persistentVolumeClaim": {"claimName": ""}}}},
+        ("/log/volume/persistentVolumeClaim/claimName", "minLength"),
+    ),
+    Refusal(
+        "two volumes where one is mounted",
+        {
+            "log": {
+                "volume": {
+                    "persistentVolumeClaim": {"claimName": "log"},
+                    "nfs": {"server": "files.example.org", "path": "/log"},
+                }
+            }
+        },
+        ("/log/volume", "maxProperties"),
+    ),
     Refusal("no issuer", {"auth": {"issuer": ""}}, ("auth.issuer is empty", "OpenID provider")),
     Refusal(
         "an issuer without TLS",
@@ -357,6 +389,18 @@ def render(
         values=values,
     )
     return [manifest for manifest in yaml.load_all(text, Loader=_OneKeyOnce) if manifest]
+
+
+def notes(*values_files: Path, values: Mapping[str, Any] | None = None) -> str:
+    """Return what Helm tells whoever installs the chart with these values. Raises RefusedError."""
+    files = [part for path in values_files for part in ("--values", str(path))]
+    text = _helm(
+        *("install", "fermata", str(CHART), "--namespace", "consent", "--dry-run=client"),
+        *files,
+        *("--values", "-"),
+        values=values,
+    )
+    return text.rpartition("\nNOTES:\n")[2]
 
 
 class _OneKeyOnce(yaml.SafeLoader):
