@@ -1,22 +1,29 @@
 """`/log`: what everybody may check, as C2SP says it, to the byte and to the header."""
 
+import asyncio
 import base64
 import json
 from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
 import httpx2
 import pytest
 
+from service.cli.local import free_port
 from service.domain.proofs import includes, is_consistent
 from service.ledger.derived_keys import LOG_CHECKPOINTS, derived_key
 from service.settings import read_key
 from service.transparency.checkpoint import Checkpoint, open_checkpoint
+from service.transparency.continuation import WentBack
 from service.transparency.keys import KeyType, SigningKey, VerifierKey
 from tests.api.door import KEY, Door, connected, open_door
 from tests.api.people import AUDITOR, PLATFORM
 from tests.api.story import Story
 from tests.ledger.naive_tree import tree_head
+from tests.transparency.test_witness_process import OURS as WITNESS
+from tests.transparency.test_witness_process import witnessing
+from tests.verify.seeded import copied
 
 ORIGIN: Final = "127.0.0.1:8080/log"
 FOR_EVER: Final = "public, max-age=31536000, immutable"
@@ -264,3 +271,39 @@ async def test_a_witness_that_cannot_be_one_stops_the_start(
     with pytest.raises(ValueError, match="witness"):
         async with open_door(movable_url, issuer, log_witnesses=(witness,)):
             pass
+
+
+@pytest.mark.parametrize("who", ["a folder", "a witness"])
+async def test_a_no_is_not_forgotten_with_a_restored_backup(
+    postgres_url: str, movable_url: str, issuer: Any, tmp_path: Path, who: str
+) -> None:
+    """Whoever remembers that it was signed keeps a service from starting without it."""
+    async with open_door(movable_url, issuer) as door:
+        await Story(door).begin()
+    port = free_port()
+    ways: dict[str, dict[str, Any]] = {
+        "a folder": {"log_dir": tmp_path / "log"},
+        "a witness": {"log_witnesses": (f"http://127.0.0.1:{port} {WITNESS}",)},
+    }
+    remembering = ways[who]
+    async with (
+        copied(postgres_url, movable_url) as backup,
+        witnessing(tmp_path, port, str(key_of_log())),
+    ):
+        async with open_door(movable_url, issuer, **remembering) as door:
+            said = await Story(door).say("ana", "opt_out")
+            await door.services.signer.reach(said["revision"], timeout=10)
+            if who == "a witness":
+                await cosigned(door)
+        with pytest.raises(WentBack, match="this database is an older backup"):
+            async with open_door(backup, issuer, **remembering):
+                pass
+
+
+async def cosigned(door: Door) -> None:
+    """Return once the newest checkpoint has the witness's line."""
+    note = ""
+    async with asyncio.timeout(20):
+        while WITNESS.name not in note:
+            await asyncio.sleep(0.02)
+            note = (await got(door, "/log/checkpoint")).text
