@@ -1,21 +1,21 @@
-"""What pipelines asked about under a column, and what they were last answered, for each content.
+"""What pipelines asked about under a column, what they were last answered, and every permit.
 
 The log packs the outcomes of a decision about many into one row. They are laid out in a `Scratch`
-as they are read, and brought down to one row a content there:
+as they are read, and put in order there:
 
-    asked(n, one, last_decision, last_reason, permitted_decision, permitted_reason,
-          permitted_version)
+    asked(n, one, last_decision, last_reason, permitted)
+    permits(n, decision, revision, evaluated_at, min_version, reason, version)
 
-`n` counts content in the order of its ids, from 1. `permitted_…` are of the last decision that
-permitted it and null where none did; decisions are numbers into `decisions(n, …)`, which are in
-the order of the log.
+`n` counts content in the order of its ids, from 1; `permitted` is whether any decision permitted
+it, and each that did is a row of `permits`. Decisions are numbers into `decisions(n, …)`, which are
+in the order of the log.
 
 Decisions about artists themselves are not about content and are only counted. So are those that
 asked about another instant (`at`): what would have been answered then lets nobody use anything.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -53,11 +53,15 @@ _BROUGHT_DOWN: Final = (
     """CREATE TABLE asked AS
     SELECT row_number() OVER (ORDER BY one) AS n, * FROM (
         SELECT o.one, max(d.n) AS last_decision, arg_max(o.reason, d.n) AS last_reason,
-            max(d.n) FILTER (o.permitted) AS permitted_decision,
-            arg_max(o.reason, d.n) FILTER (o.permitted) AS permitted_reason,
-            arg_max(o.version, d.n) FILTER (o.permitted) AS permitted_version
+            bool_or(o.permitted) AS permitted
         FROM outcomes AS o JOIN decisions AS d USING (place) GROUP BY o.one
     )""",
+    # In order, so that what is about some content lies together.
+    """CREATE TABLE permits AS
+    SELECT DISTINCT a.n, d.n AS decision, d.revision, d.evaluated_at, d.min_version, o.reason,
+        o.version
+    FROM outcomes AS o JOIN decisions AS d USING (place) JOIN asked AS a USING (one)
+    WHERE o.permitted ORDER BY ALL""",
     "DROP TABLE outcomes",
     "DROP TABLE logged",
 )
@@ -79,25 +83,12 @@ class Asking:
     discarded: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
-    """The last decision that permitted one content. `reason` is its first rightsholder's."""
-
-    n: int
-    content: str
-    reason: str
-    policy_version: int
-    decision_id: str
-    revision: int
-    evaluated_at: Instant
-    min_version: int
-
-
 async def lay_out(session: ReadSession, wanted: PackWanted, scratch: Scratch) -> Asking:
-    """Fill `decisions` and `asked` with what the log has of a column, and tell what that was.
+    """Fill `decisions`, `asked` and `permits` with what the log has of a column.
 
-    The session has read nothing before. Raises Refused for a run that no decision about content of
-    this column and time names, Damaged and SealedUnreadable for what cannot be read.
+    Returns what that is. The session has read nothing before. Raises Refused for a run that no
+    decision about content of this column and time names, Damaged and SealedUnreadable for what
+    cannot be read.
     """
     for statement in _TABLES:
         await scratch.do(statement)
@@ -127,29 +118,12 @@ async def lay_out(session: ReadSession, wanted: PackWanted, scratch: Scratch) ->
     )
 
 
-async def permits(scratch: Scratch, *, at_once: int) -> AsyncIterator[list[Permit]]:
-    """Yield the content that was permitted, some at a time, in the order of its ids."""
-    last = (await scratch.row("SELECT coalesce(max(n), 0) AS n FROM asked"))["n"]
-    for start in range(0, last, at_once):
-        rows = await scratch.rows(_PERMITS, start, start + at_once)
-        if rows:
-            yield [Permit(**{**row, "reason": REASONS[row["reason"]].value}) for row in rows]
-
-
 def _unknown_run(wanted: PackWanted) -> Refused:
     message = (
         f"no decision about content names the run {wanted.run!r} for {wanted.use} and"
         f" {wanted.recipient} in this time: name it as the pipeline did when it asked"
     )
     return refuse("run", "unknown_run", message, RefusalKind.UNKNOWN)
-
-
-_PERMITS: Final = """
-SELECT a.n, a.one AS content, a.permitted_reason AS reason, a.permitted_version AS policy_version,
-    d.decision_id, d.revision, d.evaluated_at, d.min_version
-FROM asked AS a JOIN decisions AS d ON d.n = a.permitted_decision
-WHERE a.n > ? AND a.n <= ? ORDER BY a.n
-"""
 
 
 def _present(some: LoggedColumns) -> LoggedColumns:

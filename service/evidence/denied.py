@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from service.db.engine import ReadSession
 from service.decisions.compiled.answers import REASONS
-from service.evidence.rested import AT_ONCE
 from service.evidence.scratch import Scratch
+from service.evidence.standing import AT_ONCE
 from service.evidence.stood import Stood, read_content
 from service.evidence.wanted import PackWanted
 
@@ -22,7 +22,7 @@ _DENIED: Final = pa.schema(
 _NEVER_PERMITTED: Final = """
 SELECT a.n, a.one AS content, a.last_reason AS reason, d.revision
 FROM asked AS a JOIN decisions AS d ON d.n = a.last_decision
-WHERE a.permitted_decision IS NULL AND a.n > ? AND a.n <= ?
+WHERE NOT a.permitted AND a.n > ? AND a.n <= ?
 """
 
 
@@ -33,7 +33,7 @@ async def lay_out_denied(session: ReadSession, wanted: PackWanted, scratch: Scra
     for start in range(0, last, AT_ONCE):
         some = await scratch.rows(_NEVER_PERMITTED, start, start + AT_ONCE)
         stood = Stood()
-        await read_content(session, wanted, {r["content"]: r["revision"] for r in some}, stood)
+        await read_content(session, wanted, [one["content"] for one in some], stood)
         rows = [row for one in some for row in _rows(one, stood)]
         await scratch.insert(
             "INSERT INTO denied SELECT * FROM part", pa.Table.from_pylist(rows, _DENIED)
@@ -41,7 +41,7 @@ async def lay_out_denied(session: ReadSession, wanted: PackWanted, scratch: Scra
 
 
 def _rows(one: dict[str, Any], stood: Stood) -> list[dict[str, Any]]:
-    put = stood.content.get(one["content"])
+    put = stood.put(one["content"], one["revision"])
     reason = REASONS[one["reason"]].value
     subjects = put.rightsholders if put and put.rightsholders else (None,)
     return [{"reason": reason, "n": one["n"], "subject": subject} for subject in subjects]

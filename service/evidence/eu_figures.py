@@ -9,8 +9,8 @@ from service.domain.instant import Instant, format_duration, to_datetime
 from service.domain.policy import PolicyVersion
 from service.evidence.asked import Asking, lay_out
 from service.evidence.denied import lay_out_denied
-from service.evidence.grounds import Ground, lay_out_grounds
-from service.evidence.rested import lay_out_rested
+from service.evidence.grounds import WEAKEST_FIRST, Ground, lay_out_grounds
+from service.evidence.rested import lay_out_judged
 from service.evidence.scope import known_versions
 from service.evidence.scratch import Scratch
 from service.evidence.told import Answered, Told, count_answered, read_told
@@ -25,13 +25,17 @@ SELECT p.ground, p.policy_version, count(DISTINCT p.n) AS content,
 FROM permitted AS p JOIN rested AS r USING (n)
 GROUP BY p.ground, p.policy_version
 """
-_ALL_PERMITTED: Final = f"""
-SELECT count(DISTINCT p.n) AS content, count(DISTINCT r.subject) AS artists
+_GIVEN: Final = f"""
 FROM permitted AS p JOIN rested AS r USING (n)
 JOIN ({_OF_PERMITTED}) AS g
     ON g.ground = p.ground AND g.policy_version IS NOT DISTINCT FROM p.policy_version
 WHERE g.artists NOT BETWEEN 1 AND {FEWEST - 1}
-"""  # noqa: S608 - constants of this file
+"""
+_ALL_PERMITTED: Final = f"""
+SELECT count(DISTINCT p.n) AS content, count(DISTINCT r.subject) AS artists {_GIVEN}
+    AND list_contains(?::VARCHAR[], p.ground)
+"""
+_ANY_ERASED: Final = "SELECT coalesce(bool_or(erased), false) AS erased FROM rested"
 _OF_DENIED: Final = """
 SELECT reason, count(DISTINCT n) AS content, count(DISTINCT subject) AS artists
 FROM denied GROUP BY reason ORDER BY reason
@@ -42,22 +46,26 @@ FROM denied AS d JOIN ({_OF_DENIED}) AS g USING (reason)
 WHERE g.artists NOT BETWEEN 1 AND {FEWEST - 1}
 """  # noqa: S608 - constants of this file
 _REGISTERED: Final = f"""
-SELECT min(r.registered_at) AS first, max(r.registered_at) AS last
-FROM permitted AS p JOIN rested AS r USING (n)
-JOIN ({_OF_PERMITTED}) AS g
-    ON g.ground = p.ground AND g.policy_version IS NOT DISTINCT FROM p.policy_version
-WHERE g.artists NOT BETWEEN 1 AND {FEWEST - 1}
-"""  # noqa: S608 - constants of this file
-_STRONGEST_FIRST: Final = tuple(reversed(Ground))
+SELECT min(r.registered_at) AS first, max(r.registered_at) AS last {_GIVEN}
+"""
+_STRONGEST_FIRST: Final = WEAKEST_FIRST[::-1]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """All that is counted. `permitted` and `denied` are as they may be public."""
+    """All that is counted. `permitted` and `denied` are as they may be public.
+
+    Of what was answered as permitted, `confirmed` is what the ledger bears out, or at least does
+    not contradict, and `not_confirmed` the rest. `erased` is whether anybody who had a right in it
+    has been erased since.
+    """
 
     asking: Asking
     permitted: Sequence[Json]
     all_permitted: Given
+    confirmed: Given
+    not_confirmed: Given
+    erased: bool
     registered: tuple[Instant | None, Instant | None]
     denied: Sequence[Json]
     all_denied: Given
@@ -69,22 +77,35 @@ async def count(session: ReadSession, wanted: PackWanted, scratch: Scratch) -> F
     """Count everything, of one snapshot. Raises Refused as `Pack.write` says."""
     asking = await lay_out(session, wanted, scratch)
     versions = await known_versions(session, wanted)
-    await lay_out_rested(session, wanted, versions, scratch)
+    await lay_out_judged(session, wanted, versions, scratch)
     await lay_out_grounds(scratch)
     await lay_out_denied(session, wanted, scratch)
     permitted = await scratch.rows(_OF_PERMITTED)
+    confirmed = [ground for ground in Ground if ground is not Ground.NOT_CONFIRMED]
     denied = await scratch.rows(_OF_DENIED)
     registered = await scratch.row(_REGISTERED)
     return Figures(
         asking=asking,
         permitted=_permitted(permitted, versions),
-        all_permitted=given_total(_group(await scratch.row(_ALL_PERMITTED)), _groups(permitted)),
+        all_permitted=await _total(scratch, permitted, list(Ground)),
+        confirmed=await _total(scratch, permitted, confirmed),
+        not_confirmed=await _total(scratch, permitted, [Ground.NOT_CONFIRMED]),
+        erased=(await scratch.row(_ANY_ERASED))["erased"],
         registered=(registered["first"], registered["last"]),
         denied=[{"reason": row["reason"], **given(_group(row))} for row in denied],
         all_denied=given_total(_group(await scratch.row(_ALL_DENIED)), _groups(denied)),
         told=await read_told(session, wanted, versions),
         answered=await count_answered(session, wanted, versions),
     )
+
+
+async def _total(
+    scratch: Scratch, permitted: Sequence[dict[str, Any]], grounds: Sequence[Ground]
+) -> Given:
+    """Return the total of the permitted groups on some grounds."""
+    names = [ground.value for ground in grounds]
+    groups = _groups([row for row in permitted if row["ground"] in names])
+    return given_total(_group(await scratch.row(_ALL_PERMITTED, names)), groups)
 
 
 def _group(row: dict[str, Any]) -> Group:
@@ -123,7 +144,12 @@ def figures_json(figures: Figures, wanted: PackWanted) -> Json:
             "first": day(figures.asking.first_at),
             "last": day(figures.asking.last_at),
         },
-        "permitted": {"groups": list(figures.permitted), "total": figures.all_permitted},
+        "permitted": {
+            "groups": list(figures.permitted),
+            "total": figures.all_permitted,
+            "confirmed": figures.confirmed,
+            "not_confirmed": figures.not_confirmed,
+        },
         "not_permitted": {"groups": list(figures.denied), "total": figures.all_denied},
         "registered": {"first": day(first), "last": day(last)},
         "versions": [_version(told, wanted) for told in figures.told],

@@ -10,6 +10,10 @@ from service.evidence.withheld import Given
 _INTERNAL: Final = "internal"
 _OWN_USERS: Final = "user.services"
 _THIRD_PARTY: Final = "private.used"
+_TOLD: Final = {
+    True: "Table D tells who was told when, table E how many answered.",
+    False: "No notice of this use has been announced (table D).",
+}
 
 
 def sentences(figures: Figures, wanted: PackWanted) -> Mapping[str, str]:
@@ -22,7 +26,7 @@ def sentences(figures: Figures, wanted: PackWanted) -> Mapping[str, str]:
     found = {
         _OWN_USERS if own else _THIRD_PARTY: _asked(figures, wanted),
         "reservation.measures": _measures(figures),
-        "illegal.measures": _kept_out(),
+        "illegal.measures": _kept_out(figures),
         "processing.other": _kept(wanted),
     }
     if own:
@@ -44,10 +48,24 @@ def _asked(figures: Figures, wanted: PackWanted) -> str:
     return (
         f"Pipelines asked about content of {wanted.platform} {_times(asking.decisions)},"
         f" from {day(asking.first_at)} to {day(asking.last_at)}."
-        f" Permitted: {_said(figures.all_permitted)}. Never permitted:"
+        f" Permitted: {_said(figures.confirmed)}.{_and_not_confirmed(figures)} Never permitted:"
         f" {_said(figures.all_denied)}. Tables A and B tell on what ground. What was permitted"
         " may have been used; whether it was is for the provider to say."
     )
+
+
+def _and_not_confirmed(figures: Figures) -> str:
+    if not _any(figures.not_confirmed):
+        return ""
+    return (
+        " Answered as permitted, and not borne out by the ledger:"
+        f" {_said(figures.not_confirmed)} (3.1)."
+    )
+
+
+def _any(total: Given) -> bool:
+    """Tell whether there is anything in a total, given or not."""
+    return total["content"] != 0
 
 
 def _times(number: int) -> str:
@@ -56,7 +74,7 @@ def _times(number: int) -> str:
 
 def _said(total: Given) -> str:
     if total["withheld"] is not None:
-        return str(total["withheld"])
+        return f"content of {total['withheld']}"
     least = "at least " if total["at_least"] else ""
     return f"{least}{total['content']:,} content of {total['artists']:,} artists"
 
@@ -70,24 +88,48 @@ def _registered(figures: Figures) -> str:
 
 
 def _measures(figures: Figures) -> str:
-    said = (
-        "Each content that was asked about was looked up in the platform's consent record, and"
-        " nothing was permitted that the terms of the use and its rightsholders' own words did not"
-        " permit: all rightsholders of a content have to. A no holds for everything beneath it from"
-        " the moment it is recorded, under every later version of the terms, until the same"
-        " rightsholder lifts it. Where silence permits under new terms, it does so only after a"
-        " notice has arrived and a full window has passed; a notice that came back permits nothing."
-        " A no is taken at any time: on the settings page, by the link in a notice, from somebody"
-        " whom the rightsholder has named; to all uses, to one, to one recipient, for one content."
-    )
-    if not any(told.telling.announced_at for told in figures.told):
-        return f"{said} No notice of this use has been announced (table D)."
-    return f"{said} Table D tells who was told when, table E how many answered."
-
-
-def _kept_out() -> str:
+    announced = any(told.telling.announced_at for told in figures.told)
     return (
-        "Content that the platform had marked as removed or as disputed was not permitted; table B"
+        f"{_looked_up(figures)} A no holds for everything beneath it from the moment it is"
+        " recorded, under every later version of the terms, until the same rightsholder lifts it."
+        " Where silence permits under new terms, it does so only after a notice has arrived and a"
+        " full window has passed; a notice that came back permits nothing. A no is taken at any"
+        " time: on the settings page, by the link in a notice, from somebody whom the rightsholder"
+        " has named; to all uses, to one, to one recipient, for one content."
+        f" {_TOLD[announced]}"
+    )
+
+
+def _looked_up(figures: Figures) -> str:
+    """Return what became of looking: never more than the ledger bears out."""
+    looked_up = "Each content that was asked about was looked up in the platform's consent record"
+    if _any(figures.not_confirmed):
+        return (
+            f"{looked_up}; all rightsholders of a content have to permit it. Not everything that"
+            " was answered as permitted is borne out by the ledger:"
+            f" {_said(figures.not_confirmed)} in table A, of which it cannot be said that the terms"
+            " of the use and its rightsholders' own words permitted it. The platform's commands"
+            " fermata replay and fermata verify name the decisions; how they came about is for the"
+            " platform to say."
+        )
+    said = (
+        f"{looked_up}, and nothing was permitted that the terms of the use and its rightsholders'"
+        " own words did not permit: all rightsholders of a content have to."
+    )
+    if figures.erased:
+        return (
+            f"{said} What a rightsholder said who has been erased since is kept no more: their part"
+            " in this cannot be looked at again."
+        )
+    return said
+
+
+def _kept_out(figures: Figures) -> str:
+    begin = "Content"
+    if _any(figures.not_confirmed):
+        begin = "But for what the ledger does not bear out (3.1), content"
+    return (
+        f"{begin} that the platform had marked as removed or as disputed was not permitted; table B"
         " counts it. Fermata does not look into content."
     )
 

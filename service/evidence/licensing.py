@@ -16,9 +16,9 @@ from service.db.engine import ReadSession
 from service.domain.instant import Instant, format_instant
 from service.domain.policy import PolicyVersion
 from service.evidence.asked import Asking, lay_out
-from service.evidence.grounds import Ground, lay_out_grounds
+from service.evidence.grounds import WEAKEST_FIRST, Ground, lay_out_grounds
 from service.evidence.licensing_columns import ROWS, WITHOUT_YES
-from service.evidence.rested import lay_out_rested
+from service.evidence.rested import lay_out_judged
 from service.evidence.row_files import RowFiles
 from service.evidence.scope import known_versions, left_out, scope_json
 from service.evidence.scratch import Scratch
@@ -39,7 +39,7 @@ _NOT_COVERED: Final = (
     "What no pipeline asked about, and whether what was permitted was in fact used.",
     "Licences that are agreed elsewhere: Fermata knows what rightsholders told the platform.",
     "Rightsholders other than those that the platform has registered for a content.",
-    "Content that was permitted earlier and for other uses or recipients than those named above.",
+    "What was permitted at other times, and for other uses or recipients, than those named above.",
 )
 _ALL: Final = "FROM rested AS r JOIN permitted AS p USING (n) WHERE r.n > ? AND r.n <= ?"
 _WITHOUT: Final = f"""{_ALL} AND p.ground <> '{Ground.OPTED_IN.value}'
@@ -55,7 +55,6 @@ SELECT count(DISTINCT n) AS content, count(DISTINCT subject) AS rightsholders,
     (SELECT count(*) FROM asked) AS asked
 FROM rested
 """
-_WEAKEST_FIRST: Final = tuple(Ground)
 
 
 async def write(session: ReadSession, wanted: PackWanted, folder: Path) -> list[Path]:
@@ -65,7 +64,7 @@ async def write(session: ReadSession, wanted: PackWanted, folder: Path) -> list[
     async with Scratch(folder) as scratch:
         asking = await lay_out(session, wanted, scratch)
         versions = await known_versions(session, wanted)
-        await lay_out_rested(session, wanted, versions, scratch)
+        await lay_out_judged(session, wanted, versions, scratch)
         await lay_out_grounds(scratch)
         await _fill(scratch, rows, _ALL)
         await _fill(scratch, without_yes, _WITHOUT)
@@ -116,7 +115,7 @@ async def _shown(scratch: Scratch) -> list[Json]:
 
 
 def _how_weak(row: dict[str, Any]) -> tuple[int, int]:
-    return _WEAKEST_FIRST.index(row["ground"]), row["policy_version"] or 0
+    return WEAKEST_FIRST.index(row["ground"]), row["policy_version"] or 0
 
 
 def _mode(row: dict[str, Any], versions: Sequence[PolicyVersion]) -> str | None:

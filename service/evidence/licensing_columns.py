@@ -26,8 +26,16 @@ _RIGHTSHOLDER: Final = (
     ),
     Column("erased", Type.BOOLEAN, "Whether that artist has been erased since", "r.erased"),
 )
+_PERMITS: Final = Column(
+    "permits", Type.INTEGER, "How many decisions permitted it, this one among them", "p.permits"
+)
 _DECISION: Final = (
-    Column("decision_id", Type.TEXT, "The last decision that permitted it", "r.decision_id"),
+    Column(
+        "decision_id",
+        Type.TEXT,
+        "The decision shown: of all that permitted it the last one on the weakest ground",
+        "r.decision_id",
+    ),
     Column(
         "decision_revision",
         Type.INTEGER,
@@ -164,9 +172,11 @@ ROWS: Final = (
     Column(
         "yes_of_all",
         Type.BOOLEAN,
-        "Whether every rightsholder of this content had said yes, or somebody for them",
+        "Whether every rightsholder of this content had said yes, or somebody for them, whenever it"
+        " was permitted",
         f"p.ground = '{Ground.OPTED_IN.value}'",
     ),
+    _PERMITS,
 )
 """One row for each rightsholder of each content that was permitted."""
 
@@ -188,5 +198,6 @@ WITHOUT_YES: Final = (
     ),
     *_RIGHTSHOLDER,
     *_DECISION,
+    _PERMITS,
 )
 """One row for each content that has no yes of every rightsholder, with the first who gave none."""

@@ -1,11 +1,13 @@
 """What every permit rested on: one row for each rightsholder of each content that was permitted.
 
-    rested(n, content, title, isrc, position, rightsholders, subject, rightsholder, erased,
-           basis, policy_version, consent_…, bound_by, …, decision_…, agrees, registered_at)
+    judged(n, decision, permits, content, title, isrc, position, rightsholders, subject,
+           rightsholder, erased, basis, policy_version, consent_…, bound_by, …, decision_…, agrees,
+           registered_at)
 
-It is worked out from what stood at the decision's revision, and held against what was answered:
-`agrees` is whether both say the same, null where a rightsholder has been erased since and what they
-said is gone with them.
+Permits that rest on the same are judged once: `decision` is the last of them, `permits` how many
+there are. It is worked out from what stood at the decision's revision, and held against what was
+answered: `agrees` is whether both say the same, null where a rightsholder has been erased since and
+what they said is gone with them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,20 +18,20 @@ import pyarrow as pa
 
 from service.db.engine import ReadSession
 from service.domain.assessment import PERMITS, Reason
+from service.domain.events import ContentStatus
 from service.domain.instant import Instant
 from service.domain.policy import PolicyVersion
-from service.evidence.asked import Permit, permits
 from service.evidence.basis import Asked, Basis, Origin, basis_of
 from service.evidence.scratch import Scratch
-from service.evidence.stood import Stood, read_stood
+from service.evidence.standing import Permit, standing_permits
+from service.evidence.stood import Put, Stood
 from service.evidence.wanted import PackWanted
 
-AT_ONCE: Final = 5_000
-"""Content whose rightsholders are looked at together."""
-
-RESTED: Final = pa.schema(
+JUDGED: Final = pa.schema(
     [
         pa.field("n", pa.int64()),
+        pa.field("decision", pa.int64()),
+        pa.field("permits", pa.int64()),
         pa.field("content", pa.string()),
         pa.field("title", pa.string()),
         pa.field("isrc", pa.string()),
@@ -65,8 +67,8 @@ WINDOW: Final = "window"
 LAUNCH_TERMS: Final = "launch_terms"
 
 # Tables that DuckDB keeps as they are described here.
-_CREATE: Final = "CREATE TABLE rested AS SELECT * FROM part"
-_ADD: Final = "INSERT INTO rested SELECT * FROM part"
+_CREATE: Final = "CREATE TABLE judged AS SELECT * FROM part"
+_ADD: Final = "INSERT INTO judged SELECT * FROM part"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +80,14 @@ class _Part:
     basis: Basis | None
 
 
-async def lay_out_rested(
+async def lay_out_judged(
     session: ReadSession, wanted: PackWanted, versions: Sequence[PolicyVersion], scratch: Scratch
 ) -> None:
-    """Fill `rested`. `versions` are all of the use's that there were at `until_revision`."""
-    await scratch.insert(_CREATE, RESTED.empty_table())
-    async for some in permits(scratch, at_once=AT_ONCE):
-        at = {permit.content: permit.revision for permit in some}
-        stood = await read_stood(session, wanted, at)
+    """Fill `judged`. `versions` are all of the use's that there were at `until_revision`."""
+    await scratch.insert(_CREATE, JUDGED.empty_table())
+    async for stood, some in standing_permits(session, wanted, versions, scratch):
         rows = [row for one in _Looking(wanted, versions, stood).at(some) for row in one]
-        await scratch.insert(_ADD, pa.Table.from_pylist(rows, RESTED))
+        await scratch.insert(_ADD, pa.Table.from_pylist(rows, JUDGED))
 
 
 class _Looking:
@@ -103,9 +103,9 @@ class _Looking:
     def at(self, some: Sequence[Permit]) -> Iterator[list[dict[str, Any]]]:
         """Yield the rows of each permit."""
         for permit in some:
-            put = self._stood.content.get(permit.content)
+            put = self._stood.put(permit.content, permit.revision)
             parts = [self._part(permit, one) for one in (put.rightsholders if put else ())]
-            agrees = _agrees(permit, parts)
+            agrees = _agrees(permit, put, parts)
             rows = [self._row(place, part) for place, part in enumerate(parts, start=1)]
             yield [self._of_permit(permit, len(parts), agrees=agrees) | row for row in rows or [{}]]
 
@@ -127,10 +127,12 @@ class _Looking:
 
     def _of_permit(self, permit: Permit, number: int, *, agrees: bool | None) -> dict[str, Any]:
         """Return what the rows of a permit have in common. A permit that nothing bears has one."""
-        put = self._stood.content.get(permit.content)
+        puts = self._stood.puts.get(permit.content)
         title, isrc = self._stood.named.get(permit.content, (None, None))
         return {
             "n": permit.n,
+            "decision": permit.decision,
+            "permits": permit.number,
             "content": permit.content,
             "title": title,
             "isrc": isrc,
@@ -140,7 +142,7 @@ class _Looking:
             "decision_revision": permit.revision,
             "decided_at": permit.evaluated_at,
             "agrees": agrees,
-            "registered_at": put.first_put_at if put else None,
+            "registered_at": puts[0].put_at if puts else None,
         }
 
     def _row(self, position: int, part: _Part) -> dict[str, Any]:
@@ -192,8 +194,10 @@ class _Looking:
         }
 
 
-def _agrees(permit: Permit, parts: Sequence[_Part]) -> bool | None:
+def _agrees(permit: Permit, put: Put | None, parts: Sequence[_Part]) -> bool | None:
     """Tell whether the rules say today what was answered, or None where nobody can know."""
+    if put is None or put.status is not ContentStatus.ACTIVE:
+        return False
     if any(part.erased for part in parts):
         return None
     found = [part.basis for part in parts]

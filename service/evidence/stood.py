@@ -1,25 +1,26 @@
 """What stood when content was permitted: its rightsholders, what they had said, what had reached.
 
 Decisions are made at many revisions, and each is looked at as of its own: nothing said later counts
-for it, whatever it says. It is read for some thousand content at a time, so that it takes the same
-memory for a corpus as for a track.
+for it, whatever it says. So all that was ever said, put and delivered up to the pack's revision is
+read, for some thousand content at a time: it takes the same memory for a corpus as for a track.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import ARRAY, BigInteger, Text, bindparam, select, text
+from sqlalchemy import ARRAY, Text, bindparam, select, text
 from sqlmodel import col
 
 from service.db.among import among
 from service.db.engine import ReadSession
 from service.db.instants import InstantType
 from service.db.tables import Artist as ArtistRow
-from service.db.tables import Consent, Delivery
+from service.db.tables import Consent, Content, Delivery
 from service.domain import uses
 from service.domain.consent import Answer, ConsentRecord, Scope
+from service.domain.events import ContentStatus
 from service.domain.history import Artist
 from service.domain.instant import Instant
 from service.evidence.wanted import PackWanted
@@ -55,24 +56,36 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Whose content was at a revision, and when it was registered first."""
+    """Whose content was from a revision on, and its status."""
 
+    revision: int
+    put_at: Instant
     rightsholders: tuple[str, ...]
-    first_put_at: Instant
+    status: ContentStatus
 
 
 class Stood:
-    """What bears on one column, for some content at the revision of each one's decision."""
+    """What bears on one column for some content, up to the pack's revision."""
 
     def __init__(self) -> None:
         """Hold nothing; `read_stood` fills it."""
-        self.content: dict[str, Put] = {}
+        self.puts: dict[str, list[Put]] = {}
         self.named: dict[str, tuple[str | None, str | None]] = {}
         """Title and ISRC of each content, as they are registered now."""
         self.artists: dict[str, Registered] = {}
         self.said: dict[str, list[Said]] = {}
         self.arrived: dict[str, list[Arrived]] = {}
         self._made: dict[tuple[str, str | None, int, int], Artist] = {}
+
+    def put(self, content: str, revision: int) -> Put | None:
+        """Return whose content was at a revision, or None where nobody had put it."""
+        puts = self.puts.get(content, [])
+        until = bisect_right(puts, revision, key=lambda one: one.revision)
+        return puts[until - 1] if until else None
+
+    def rightsholders(self, content: str) -> set[str]:
+        """Return everybody who ever had a right in it."""
+        return {one for put in self.puts.get(content, ()) for one in put.rightsholders}
 
     def artist(self, subject: str, content: str | None, revision: int, use: str) -> Artist | None:
         """Return an artist as the rules saw them at a revision, or None where there was nobody.
@@ -84,8 +97,8 @@ class Stood:
             return None
         said = [
             one.record
-            for one in self.said.get(subject, ())
-            if one.record.revision <= revision and one.record.scope.content in {None, content}
+            for one in self.said_about(subject, content)
+            if one.record.revision <= revision
         ]
         arrived = self.arrived.get(subject, [])
         until = bisect_right(arrived, revision, key=lambda one: one.revision)
@@ -94,6 +107,11 @@ class Stood:
         if key not in self._made:
             self._made[key] = _artist(known, said, arrived[:until], use)
         return self._made[key]
+
+    def said_about(self, subject: str, content: str | None) -> list[Said]:
+        """Return what an artist ever said of a content, or of all, in order."""
+        said = self.said.get(subject, ())
+        return [one for one in said if one.record.scope.content in {None, content}]
 
     def saying(self, subject: str, revision: int) -> Said:
         """Return what an artist said at a revision, with who said it."""
@@ -114,12 +132,12 @@ def _artist(
     return artist
 
 
-async def read_stood(session: ReadSession, wanted: PackWanted, at: Mapping[str, int]) -> Stood:
-    """Return what stood for these content, each at the revision beside it."""
+async def read_stood(session: ReadSession, wanted: PackWanted, content: Sequence[str]) -> Stood:
+    """Return what ever stood for these content."""
     stood = Stood()
-    await read_content(session, wanted, at, stood)
-    subjects = {one for put in stood.content.values() for one in put.rightsholders}
-    await read_voices(session, wanted, sorted(subjects), list(at), stood)
+    await read_content(session, wanted, content, stood)
+    subjects = {subject for one in stood.puts for subject in stood.rightsholders(one)}
+    await read_voices(session, wanted, sorted(subjects), content, stood)
     return stood
 
 
@@ -136,37 +154,36 @@ async def read_voices(
     await _read_arrived(session, wanted, subjects, stood)
 
 
-# For each content the row of its decision's revision, and its very first one.
-_CONTENT: Final = (
+# Content may be put every night as it was: rows that change nothing are left out.
+_PUTS: Final = (
     text("""
-SELECT w.content_id, h.rightsholders, f.put_at AS first_put_at, c.title, c.isrc
-FROM unnest(:content, :revisions) AS w (content_id, revision)
-CROSS JOIN LATERAL (
-    SELECT rightsholders FROM content_history AS h
-    WHERE h.content_id = w.content_id AND h.revision <= w.revision
-    ORDER BY h.revision DESC LIMIT 1
+SELECT content_id, revision, put_at, rightsholders, status
+FROM (
+    SELECT *, lag(rightsholders) OVER each AS whose_before, lag(status) OVER each AS status_before
+    FROM content_history WHERE content_id = ANY (:content) AND revision <= :until
+    WINDOW each AS (PARTITION BY content_id ORDER BY revision)
 ) AS h
-CROSS JOIN LATERAL (
-    SELECT put_at FROM content_history AS h
-    WHERE h.content_id = w.content_id ORDER BY h.revision LIMIT 1
-) AS f
-LEFT JOIN content AS c ON c.content_id = w.content_id AND c.revision <= :until
+WHERE whose_before IS DISTINCT FROM rightsholders OR status_before IS DISTINCT FROM status
+ORDER BY content_id, revision
 """)
-    .bindparams(
-        bindparam("content", type_=ARRAY(Text)), bindparam("revisions", type_=ARRAY(BigInteger))
-    )
-    .columns(first_put_at=InstantType())
+    .bindparams(bindparam("content", type_=ARRAY(Text)))
+    .columns(put_at=InstantType())
 )
 
 
 async def read_content(
-    session: ReadSession, wanted: PackWanted, at: Mapping[str, int], stood: Stood
+    session: ReadSession, wanted: PackWanted, content: Sequence[str], stood: Stood
 ) -> None:
-    """Add these content, each as it stood at the revision beside it."""
-    values = {"content": list(at), "revisions": list(at.values()), "until": wanted.until_revision}
-    for row in await session.execute(_CONTENT, values):
-        stood.content[row.content_id] = Put(tuple(row.rightsholders), row.first_put_at)
-        stood.named[row.content_id] = (row.title, row.isrc)
+    """Add these content: what they are called, and whose they were when."""
+    values = {"content": list(content), "until": wanted.until_revision}
+    for row in await session.execute(_PUTS, values):
+        put = Put(row.revision, row.put_at, tuple(row.rightsholders), ContentStatus(row.status))
+        stood.puts.setdefault(row.content_id, []).append(put)
+    named = select(col(Content.content_id), col(Content.title), col(Content.isrc)).where(
+        among(col(Content.content_id), content), col(Content.revision) <= wanted.until_revision
+    )
+    for content_id, title, isrc in await session.execute(named):
+        stood.named[content_id] = (title, isrc)
 
 
 async def _read_artists(session: ReadSession, subjects: Sequence[str], stood: Stood) -> None:

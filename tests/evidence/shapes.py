@@ -73,6 +73,8 @@ EU_SUMMARY: Final = _object(
                 )
             ),
             total=_object(**_CONTENT, at_least=_YES_NO),
+            confirmed=_object(**_CONTENT, at_least=_YES_NO),
+            not_confirmed=_object(**_CONTENT, at_least=_YES_NO),
         ),
         not_permitted=_object(
             groups=_list(_object(reason=_FILLED, **_CONTENT)),

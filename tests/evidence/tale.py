@@ -11,7 +11,7 @@
     away           the notice came back
 
 Run `r1` asks about everything before v2 and once more when the windows of `mute-…` have closed;
-run `r2` about two songs.
+run `r2` about two songs. When `mute-02` says yes in the end, `r1` asks about that song again.
 """
 
 from collections.abc import AsyncIterator
@@ -172,4 +172,5 @@ async def _afterwards(tale: Tale) -> None:
     await story.check(RECOMMENDATION, "song-of-mute-01")
     await story.say("yes-03", "opt_out", "*")
     await story.say("mute-02", "opt_in", MUSIC)
+    tale.decisions["again"] = await story.check(MUSIC, "song-of-mute-02", run="r1")
     await door.services.appender.submit(erase_artist("gone"))

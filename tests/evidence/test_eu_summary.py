@@ -107,7 +107,7 @@ async def test_what_cannot_be_known_is_left_to_the_provider(tale: Tale) -> None:
         "illegal.measures",
         "processing.other",
     }
-    assert "3 times" in str(said["user.services"])
+    assert "4 times" in str(said["user.services"])
     assert "at least 27 content of 24 artists" in str(said["user.services"])
     folder = await tale.write(NAME, await tale.now())
     page = (folder / f"{NAME}.html").read_text("utf-8")

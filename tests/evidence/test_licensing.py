@@ -98,7 +98,39 @@ async def test_what_was_said_later_changes_nothing(tale: Tale) -> None:
     assert [row["basis"] for row in of(rows, "song-of-mute-02")] == ["window_closed"]
 
 
-async def test_the_last_decision_that_permitted_is_named(tale: Tale) -> None:
+async def test_asking_again_makes_no_yes_of_silence(tale: Tale) -> None:
+    """Of all permits the one on the weakest ground is shown, and how many there are."""
+    [again] = tale.decisions["again"]["results"]
+    assert again["reason"] == "opted_in"
+    wanted = await tale.now()
+    for changed in (wanted, replace(wanted, run="r1")):
+        [row] = of(await rows_of(tale, changed), "song-of-mute-02")
+        late = tale.decisions["late"]
+        assert (row["basis"], row["yes_of_all"], row["permits"]) == ("window_closed", False, 2)
+        assert (row["decision_id"], row["decision_revision"]) == (
+            late["decision_id"],
+            late["revision"],
+        )
+        assert to_instant(row["decided_at"]) == parse_instant(late["evaluated_at"])
+        [listed] = of(await rows_of(tale, changed, WITHOUT_YES_NAME), "song-of-mute-02")
+        assert (listed["why"], listed["permits"]) == ("window_closed", 2)
+
+
+async def test_what_was_asked_with_a_yes_alone_has_one(tale: Tale) -> None:
+    """A pack about the time since then knows of no silence before."""
+    since = parse_instant(tale.decisions["again"]["evaluated_at"])
+    [row] = await rows_of(tale, replace(await tale.now(), since=since))
+    assert (row["content"], row["basis"], row["permits"]) == ("song-of-mute-02", "opted_in", 1)
+
+
+async def test_every_permit_is_counted(tale: Tale) -> None:
+    """Whatever it rested on, and however many of them rest on the same."""
+    permits = {row["content"]: row["permits"] for row in await rows_of(tale)}
+    for content, number in (("song-of-yes-01", 3), ("song-of-yes-02", 2), ("song-of-mute-11", 1)):
+        assert permits[content] == number
+
+
+async def test_of_permits_on_the_same_ground_the_last_is_named(tale: Tale) -> None:
     """With the revision it was made at; one about another instant permits nothing."""
     rows = await rows_of(tale)
     late, second = tale.decisions["late"], tale.decisions["r2"]
@@ -154,7 +186,7 @@ async def test_the_cover_sheet_has_the_totals(tale: Tale) -> None:
         ("opted_in", 1, "opt_in", 14, 13),
     ]
     assert document["scope"]["revision"] == wanted.until_revision
-    assert document["decisions"]["number"] == 3
+    assert document["decisions"]["number"] == 4
     assert [table["rows"] for table in document["tables"]] == [33, 15]
     assert len(document["without_yes"]) == 15
     assert document["not_covered"][-2:] == [
@@ -184,7 +216,8 @@ async def test_a_run_has_its_own_decisions_alone(tale: Tale) -> None:
     assert [row["content"] for row in rows] == ["song-of-mute-01", "song-of-yes-01"]
     early = replace(wanted, until=parse_instant(tale.decisions["late"]["evaluated_at"]))
     assert not [row for row in await rows_of(tale, early) if row["basis"] == "window_closed"]
-    late = replace(wanted, since=tale.instants["before r2"])
+    again = parse_instant(tale.decisions["again"]["evaluated_at"])
+    late = replace(wanted, since=tale.instants["before r2"], until=again)
     assert [row["content"] for row in await rows_of(tale, late)] == [
         "song-of-mute-01",
         "song-of-yes-01",

@@ -23,10 +23,11 @@ USE = "training.generative.music"
 WANTED = PackWanted(USE, "internal", None, 99, LATEST, "Example Sounds")
 
 _EVERYTHING = """
-SELECT a.one, a.last_reason, l.decision_id AS last_decision, a.permitted_reason,
-    a.permitted_version, p.decision_id AS permitted_decision, p.revision, p.evaluated_at
+SELECT a.one, a.last_reason, l.decision_id AS last_decision, a.permitted, d.decision_id,
+    p.revision, p.evaluated_at, p.min_version, p.reason, p.version
 FROM asked AS a JOIN decisions AS l ON l.n = a.last_decision
-LEFT JOIN decisions AS p ON p.n = a.permitted_decision ORDER BY a.n
+LEFT JOIN (permits AS p JOIN decisions AS d ON d.n = p.decision) ON p.n = a.n
+ORDER BY a.n, p.decision
 """
 
 

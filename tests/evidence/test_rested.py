@@ -1,6 +1,7 @@
 """What permits rested on is what the rules said of the ledger as it stood then, whatever it was."""
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from service.domain.history import History
 from service.domain.instant import LATEST, SECOND, Instant, to_instant
 from service.domain.interval import Interval
 from service.evidence import licensing
+from service.evidence.grounds import WEAKEST_FIRST, Ground
 from service.evidence.wanted import PackWanted
 from tests.decisions.log.deciding import decision
 from tests.decisions.test_past import Dated, facts, fold
@@ -92,8 +94,42 @@ async def test_every_basis_is_what_the_rules_say(database_url: str, tmp_path: Pa
                 assert {row["content"] for row in rows} == permitted, seed
                 for row in rows:
                     _check(row, asked[row["decision_id"]], happened, wanted, seed)
+                    grounds = _grounds(row["content"], asked.values(), wanted)
+                    assert _ground_of(rows, row["content"]) == min(grounds, key=_how_weak), seed
+                    assert row["permits"] == len(grounds), seed
                     seen.add(row["basis"])
     assert seen <= {reason.value for reason in PERMITS}
+
+
+def _how_weak(ground: str) -> int:
+    return WEAKEST_FIRST.index(Ground(ground))
+
+
+def _ground_of(rows: list[dict[str, Any]], content: str) -> str:
+    """Return the weakest ground that is shown for a content."""
+    shown: list[str] = [row["basis"] for row in rows if row["content"] == content]
+    return min(shown, key=_how_weak)
+
+
+def _grounds(content: str, asked: Iterable[Asked], wanted: PackWanted) -> list[str]:
+    """Return the ground of every permit of a content, each by itself and by the rules."""
+    found = []
+    for one in asked:
+        if one.answers[content].permitted:
+            item, _ = one.history.content[content]
+            columns = [
+                Column(
+                    one.history.artists[artist],
+                    one.history.versions[wanted.use],
+                    wanted.recipient,
+                    content,
+                    min_version=one.min_version,
+                )
+                for artist in item.rightsholders
+            ]
+            reasons = [column.assess(one.instant).reason.value for column in columns]
+            found.append(min(reasons, key=_how_weak))
+    return found
 
 
 def _check(
