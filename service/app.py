@@ -35,6 +35,7 @@ from service.api.context import Services
 from service.api.describe import describe
 from service.api.hot_path import HotPath
 from service.api.limits import BodyLimit
+from service.api.packed_entries import PackedEntries
 from service.api.paths import EncodedSlashes
 from service.api.problems import answer_problems
 from service.api.read_anywhere import ReadableAnywhere
@@ -130,6 +131,7 @@ def create_app(
     # layers.
     app.add_middleware(Pages, site=SecurityHeaders(site(app.state), settings))
     app.add_middleware(EncodedSlashes)
+    app.add_middleware(PackedEntries)
     app.add_middleware(ReadableAnywhere)
     app.add_middleware(RequestIds)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)

@@ -145,7 +145,8 @@ async def read_checkpoint(services: TheServices) -> Response:
 async def read_entries(request: Request, number: _Number, services: TheServices) -> Response:
     """Return up to 256 of the ledger's entries (C2SP tlog-tiles).
 
-    What artists said is in them as salted commitments. An operator may let auditors alone read
+    What artists said is in them as salted commitments. They come with gzip where `Accept-Encoding`
+    names it. An operator may let auditors alone read
     entries; a token with the scope fermata:audit is asked for then.
     """
     open_to_all = services.settings.log_entries == "public"

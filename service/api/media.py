@@ -44,6 +44,15 @@ def acceptable(accept: str, sent: str) -> str:
     return best
 
 
+def takes_gzip(accept: str) -> bool:
+    """Tell whether an Accept-Encoding header asks for gzip (RFC 9110 section 12.5.3).
+
+    Whoever says nothing, or only that anything will do, is not taken to ask for it.
+    """
+    codings = dict(_range(part) for part in accept.split(","))
+    return codings.get("gzip", 0) > 0
+
+
 def _media_type(declared: str) -> str:
     return declared.partition(";")[0].strip().lower()
 
@@ -55,7 +64,7 @@ def _is_json(media_type: str) -> bool:
 
 
 def _range(part: str) -> tuple[str, float]:
-    """Return a media range and its quality; what is no quality counts as none being said."""
+    """Return a media range (or coding) and its quality; what is no quality counts as not said."""
     media_range, *parameters = part.split(";")
     quality = 1.0
     for parameter in parameters:

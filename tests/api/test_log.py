@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -79,6 +80,71 @@ async def test_tiles_and_entries_are_files_for_ever(door: Door, told: list[bytes
         for response in (tile, entries):
             assert response.headers["content-type"] == "application/octet-stream"
             assert response.headers["cache-control"] == FOR_EVER
+
+
+async def sent(door: Door, path: str, accepting: str | None) -> tuple[httpx2.Response, bytes]:
+    """Return the answer to somebody who accepts these encodings, and its body as it was sent."""
+    request = door.http.build_request("GET", path)
+    request.headers.pop("accept-encoding", None)
+    if accepting is not None:
+        request.headers["accept-encoding"] = accepting
+    response = await door.http.send(request, stream=True)
+    body = b"".join([part async for part in response.aiter_raw()])
+    return response, body
+
+
+@pytest.mark.parametrize("accepting", ["gzip", "gzip, deflate, br", "br;q=1.0, GZIP;q=0.1"])
+async def test_entries_are_packed_for_whoever_asks(
+    door: Door, told: list[bytes], accepting: str
+) -> None:
+    """Unpacked they are the very bytes; caches keep them for ever, apart from those as they are."""
+    path = f"/log/tile/entries/000.p/{len(told)}"
+    response, body = await sent(door, path, accepting)
+    assert response.headers["content-encoding"] == "gzip"
+    assert response.headers["content-type"] == "application/octet-stream"
+    assert response.headers["vary"] == "Accept-Encoding"
+    assert response.headers["cache-control"] == FOR_EVER
+    assert response.headers["content-length"] == str(len(body))
+    assert gzip.decompress(body) == b"".join(len(one).to_bytes(2, "big") + one for one in told)
+    assert (await sent(door, path, accepting))[1] == body
+
+
+@pytest.mark.parametrize(
+    "accepting", [None, "", "identity", "br", "gzip;q=0", "identity, gzip;q=0.0", "*", "sgzip"]
+)
+async def test_entries_are_as_they_are_for_everybody_else(
+    door: Door, told: list[bytes], accepting: str | None
+) -> None:
+    """Kept for ever as well, and told apart by caches all the same."""
+    response, body = await sent(door, f"/log/tile/entries/000.p/{len(told)}", accepting)
+    assert "content-encoding" not in response.headers
+    assert response.headers["vary"] == "Accept-Encoding"
+    assert response.headers["cache-control"] == FOR_EVER
+    assert body == b"".join(len(one).to_bytes(2, "big") + one for one in told)
+
+
+async def test_large_bundles_are_packed_beside_the_loop(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for a check does not wait for them; the bytes are the same."""
+    large = bytes(range(256)) * 1_024
+
+    async def bundle(*_: int) -> bytes:
+        return large
+
+    monkeypatch.setattr(door.services.publication, "bundle", bundle)
+    response, body = await sent(door, "/log/tile/entries/000", "gzip")
+    assert response.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(body) == large
+
+
+@pytest.mark.parametrize("path", ["tile/0/000.p/1", "checkpoint", "proof/1.tlog-proof"])
+async def test_only_entries_are_packed(door: Door, told: list[bytes], path: str) -> None:
+    """Hashes and signatures would not get smaller."""
+    response, _ = await sent(door, f"/log/{path}", "gzip")
+    assert response.status_code == 200
+    assert "content-encoding" not in response.headers
+    assert "vary" not in response.headers
 
 
 async def test_what_artists_said_is_a_commitment(door: Door, told: list[bytes]) -> None:
@@ -208,6 +274,7 @@ async def test_entries_may_be_for_auditors(movable_url: str, issuer: Any) -> Non
         response = await door.ask("GET", path, by=AUDITOR)
         assert response.status_code == 200
         assert response.headers["cache-control"] == "private, no-store"
+        assert response.headers["vary"] == "Authorization, Accept-Encoding"
         assert (await got(door, "/log/tile/0/000.p/1")).content
         assert (await got(door, "/log/proof/1")).json()["entry"] is None
         assert "extra" not in (await got(door, "/log/proof/1.tlog-proof")).text
