@@ -87,6 +87,7 @@ async def _wanted(session: ReadSession, asked: DecisionsWanted) -> Wanted:
     """Return what is looked for. Raises Refused for content and an artist at once, or nobody."""
     wanted = Wanted(
         client=asked.client,
+        job=asked.job,
         run=asked.run,
         use=asked.use,
         recipient=asked.recipient,

@@ -30,6 +30,7 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     "file": "manifest.json",
     "decision": "dec_019c9a1e4a007d2f8b3c5e6f7a8b9c0d",
     "client": "nightly-embeddings",
+    "job": "embeddings",
     "run": "run-2026-03-01",
     "recipient": "internal",
     "outcome": "denied",

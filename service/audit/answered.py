@@ -1,17 +1,18 @@
-"""What pipelines were answered over a period: by client, by reason, by day.
+"""What pipelines were answered over a period: by pipeline, by reason, by day.
 
 There may be hundreds of millions. Of the log's table, a sample of the months' pages is read where
 the planner expects more than a million rows, and the numbers are scaled up and called an estimate:
 shares are right to about a percent then, and what is rare may be missing. Sealed months are read
-from their files, which have days, clients and reasons in columns of their own.
+from their files, which have days, pipelines and reasons in columns of their own.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from service.audit.answered_logged import WHOLE, Counted, counted_in_table, readable
+from service.audit.answered_counts import Counted, Pipeline, merged
+from service.audit.answered_logged import WHOLE, counted_in_table, readable
 from service.audit.answered_sealed import counted_in_files
 from service.audit.bounded import bounded
 from service.audit.period import Period
@@ -51,7 +52,7 @@ class Answered:
     """
 
     by_stretch: Mapping[date, Tally]
-    by_client: Mapping[str, Tally]
+    by_pipeline: Mapping[Pipeline, Tally]
     by_reason: Mapping[Reason, int]
     total: Tally
     percent: float
@@ -87,26 +88,28 @@ async def answered_in(session: ReadSession, sealed: SealedLog, period: Period) -
 
 def _summed(
     period: Period,
-    rows: Iterable[Counted],
+    rows: Sequence[Counted],
     *,
     percent: float = WHOLE,
     unread: int = 0,
     discarded: Sequence[str] = (),
 ) -> Answered:
     by_stretch = dict.fromkeys(period.begins(), Tally())
-    by_client: dict[str, Tally] = {}
+    by_pipeline: dict[Pipeline, Tally] = {}
     by_reason: dict[Reason, int] = {}
-    for row in rows:
+    for row in merged(rows):
         reason, number = Reason(row.reason), row.number
         tally = Tally(permitted=number) if reason in PERMITS else Tally(denied=number)
-        by_stretch[period.begin_of(row.day)] += tally
-        by_client[row.client] = by_client.get(row.client, Tally()) + tally
-        by_reason[reason] = by_reason.get(reason, 0) + number
+        if isinstance(row.of, Pipeline):
+            by_pipeline[row.of] = by_pipeline.get(row.of, Tally()) + tally
+        else:
+            by_stretch[period.begin_of(row.of)] += tally
+            by_reason[reason] = by_reason.get(reason, 0) + number
     return Answered(
         by_stretch=by_stretch,
-        by_client=dict(sorted(by_client.items(), key=lambda one: -one[1].total)),
+        by_pipeline=dict(sorted(by_pipeline.items(), key=lambda one: -one[1].total)),
         by_reason=dict(sorted(by_reason.items(), key=lambda one: -one[1])),
-        total=sum(by_client.values(), Tally()),
+        total=sum(by_stretch.values(), Tally()),
         percent=percent,
         unread=unread,
         discarded=discarded,

@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date
 from typing import Final
 
 from sqlalchemy import ARRAY, Text, TextClause, bindparam, text
 
+from service.audit.answered_counts import COUNTED, Counted, counted_of
 from service.audit.period import Period
 from service.db.engine import ReadSession
 from service.db.instants import InstantType
@@ -23,29 +22,21 @@ _SAMPLED_PAGES: Final = 16_384
 
 _MONTH: Final = len("2026_03")
 
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """How many answers one client got on one day for one reason."""
-
-    day: date
-    client: str
-    reason: str
-    number: int
-
-
 _ROWS: Final = """
 FROM decisions {sample} WHERE answered_at >= :since AND answered_at < :until {unless_moved}
 """
 # Its table may still be there, for as long as somebody reads it.
 _UNLESS_MOVED: Final = "AND NOT (answered_at >= :begins_{n} AND answered_at < :ends_{n})"
-_COUNTED: Final = """
-SELECT (answered_at AT TIME ZONE 'UTC')::date AS day, client, counted.reason,
-    sum(counted.number::bigint)::bigint AS number
-FROM (SELECT answered_at, client, reasons {rows}) AS seen, jsonb_each_text(reasons) AS
-    counted (reason, number)
-GROUP BY 1, 2, 3
-"""
+# What has its reasons beside it has its pipeline there as well.
+_COUNTED: Final = f"""
+WITH counted AS (
+    SELECT (answered_at AT TIME ZONE 'UTC')::date AS day, client, job, one.reason,
+        sum(one.number::bigint) AS number
+    FROM (SELECT answered_at, client, job, reasons {{rows}}) AS seen, jsonb_each_text(reasons) AS
+        one (reason, number)
+    GROUP BY 1, 2, 3, 4
+) {COUNTED}
+"""  # noqa: S608 - of texts from here and there
 _UNREAD: Final = "SELECT count(*) {rows} AND reasons IS NULL"
 _EXPECTED: Final = "EXPLAIN (FORMAT JSON) SELECT {rows}"
 _PAGES: Final = text("""
@@ -84,9 +75,7 @@ async def counted_in_table(
     sample = "" if percent == WHOLE else f"TABLESAMPLE SYSTEM ({percent})"
     found = await session.execute(*_asking(_COUNTED, period, moved, sample))
     unread = await session.scalar(*_asking(_UNREAD, period, moved, sample)) or 0
-    counted = [
-        Counted(row.day, row.client, row.reason, _scaled(row.number, percent)) for row in found
-    ]
+    counted = [counted_of(row, _scaled(row.number, percent)) for row in found]
     return counted, _scaled(unread, percent)
 
 

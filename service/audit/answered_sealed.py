@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import duckdb
 
-from service.audit.answered_logged import Counted
+from service.audit.answered_counts import COUNTED, Counted, counted_of
 from service.audit.bounded import PATIENCE, TooMuch
 from service.audit.period import Period
 from service.decisions.log.entry import Place
@@ -20,15 +20,18 @@ from service.sealing.period import Period as SealedMonth
 
 _MEMORY: Final = "256MB"
 _THREADS: Final = 2
-_COUNTED: Final = """
-SELECT CAST(answered_at AS DATE) AS day, client, one.key AS reason, sum(one.value) AS number
-FROM (
-    SELECT answered_at, client, unnest(map_entries(reasons)) AS one
-    FROM read_parquet($files, hive_partitioning = false)
-    WHERE answered_at >= $since AND answered_at < $until
-)
-GROUP BY ALL
-"""
+_COUNTED: Final = f"""
+WITH counted AS (
+    SELECT CAST(answered_at AS DATE) AS day, client, job, one.key AS reason,
+        sum(one.value) AS number
+    FROM (
+        SELECT answered_at, client, job, unnest(map_entries(reasons)) AS one
+        FROM read_parquet($files, hive_partitioning = false)
+        WHERE answered_at >= $since AND answered_at < $until
+    )
+    GROUP BY ALL
+) {COUNTED}
+"""  # noqa: S608 - of texts from here and there; every value is a parameter
 
 
 async def counted_in_files(
@@ -67,4 +70,4 @@ def _ask(
         "until": to_datetime(period.until),
     }
     rows = duck.execute(_COUNTED, values).fetchall()
-    return [Counted(day, client, reason, int(number)) for day, client, reason, number in rows]
+    return [counted_of(row, row[-1]) for row in rows]

@@ -38,7 +38,8 @@ SELECT decision_id, epoch_us(answered_at) AS answered_at, epoch_us(evaluated_at)
 _BETWEEN: Final = """
     answered_at >= $bottom_at AND (answered_at > $bottom_at OR decision_id >= $bottom_id)
     AND answered_at <= $top_at AND (answered_at < $top_at OR decision_id < $top_id)
-    AND ($client IS NULL OR client = $client) AND ($run IS NULL OR run = $run)
+    AND ($client IS NULL OR client = $client) AND ($job IS NULL OR job = $job)
+    AND ($run IS NULL OR run = $run)
     AND ($use IS NULL OR "use" = $use) AND ($recipient IS NULL OR recipient = $recipient)
 """
 _NEWEST_FIRST: Final = "ORDER BY answered_at DESC, decision_id DESC"
@@ -199,6 +200,7 @@ class Lookup:
 def _conditions(wanted: Wanted) -> dict[str, Any]:
     return {
         "client": wanted.client,
+        "job": wanted.job,
         "run": wanted.run,
         "use": wanted.use,
         "recipient": wanted.recipient,

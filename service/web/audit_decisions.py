@@ -1,4 +1,4 @@
-"""`/audit/decisions`: what pipelines were answered, by client and by reason, over a period."""
+"""`/audit/decisions`: what pipelines were answered, by pipeline and by reason, over a period."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service.audit.answered import LONGEST, Answered, answered_in
+from service.audit.answered_counts import MOST_JOBS
 from service.audit.bounded import TooMuch, bounded
 from service.audit.decisions import newest_decisions
 from service.decisions.log.entry import Entry
@@ -21,17 +22,18 @@ from service.web.context import AUDIT, WebServices, auditor, web_of
 
 _USUAL_DAYS: Final = 7
 _LISTED: Final = 20
-_LONGEST_CLIENT: Final = 255
+_LONGEST: Final = 400
 _SERIES: Final = (Series("yes", "permitted"), Series("no", "not permitted"))
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionsPage:
-    """Shows answers over a period by client and by reason, and some of the newest.
+    """Shows answers over a period by pipeline and by reason, and some of the newest.
 
-    `client` and `reason` narrow down which are listed, not what is counted. `answered` and `chart`
-    are None where counting took too long, `newest` where finding them did. `more` says that there
-    may be others than those listed.
+    `client`, `job` and `reason` narrow down which are listed, not what is counted. `answered` and
+    `chart` are None where counting took too long, `newest` where finding them did. `more` says that
+    there may be others than those listed. `most_jobs` is up to how many pipelines of a client are
+    told apart.
     """
 
     template: ClassVar[str] = "audit/decisions.html.j2"
@@ -40,7 +42,9 @@ class DecisionsPage:
     longest: int
     answered: Answered | None
     chart: Chart | None
+    most_jobs: int
     client: str | None
+    job: str | None
     reason: str | None
     reasons: Sequence[str]
     newest: Sequence[Entry] | None
@@ -48,26 +52,39 @@ class DecisionsPage:
 
 
 async def decisions(request: Request) -> Response:
-    """Answer the page; `from` and `to` choose the period, `client` and `reason` what to list."""
+    """Answer the page; `from` and `to` choose the period, the others what to list."""
     session, web = auditor(request), web_of(request)
     asked = asked_period(request, days=_USUAL_DAYS, longest=LONGEST)
-    client = request.query_params.get("client", "")[:_LONGEST_CLIENT].replace("\0", "") or None
+    client, job = _named(request, "client"), _named(request, "job")
     named = request.query_params.get("reason")
     reason = Reason(named) if named in set(Reason) else None
     answered = await _answered(web, asked)
-    newest, more = await _newest(web, asked, client, reason)
+    listed = Wanted(
+        client=client,
+        job=job,
+        reason=reason,
+        since=asked.period.since,
+        until=asked.period.until,
+    )
+    newest, more = await _newest(web, listed)
     page = DecisionsPage(
         asked=asked,
         longest=LONGEST,
         answered=answered,
         chart=None if answered is None else _chart(answered, asked),
+        most_jobs=MOST_JOBS,
         client=client,
+        job=job,
         reason=None if reason is None else reason.value,
         reasons=[one.value for one in Reason],
         newest=newest,
         more=more,
     )
     return await answer(request, session, page, "decisions")
+
+
+def _named(request: Request, parameter: str) -> str | None:
+    return request.query_params.get(parameter, "")[:_LONGEST].replace("\0", "") or None
 
 
 async def _answered(web: WebServices, asked: Asked) -> Answered | None:
@@ -78,12 +95,7 @@ async def _answered(web: WebServices, asked: Asked) -> Answered | None:
         return None
 
 
-async def _newest(
-    web: WebServices, asked: Asked, client: str | None, reason: Reason | None
-) -> tuple[Sequence[Entry] | None, bool]:
-    wanted = Wanted(
-        client=client, reason=reason, since=asked.period.since, until=asked.period.until
-    )
+async def _newest(web: WebServices, wanted: Wanted) -> tuple[Sequence[Entry] | None, bool]:
     try:
         async with web.database.read() as reading, bounded(reading):
             found = await newest_decisions(reading, web.sealed, wanted, limit=_LISTED)

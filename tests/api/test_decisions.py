@@ -84,7 +84,7 @@ async def test_decisions_are_found_by_what_they_were_about(begun: Story) -> None
 
 
 async def test_decisions_are_found_by_everything_else(begun: Story) -> None:
-    """By client, run, use, recipient, outcome, reason and time, and by all of them together."""
+    """By client, pipeline, run, use, recipient, outcome, reason and time, and by all together."""
     door = begun.door
     first = (await begun.check(RECOMMENDATION, "song"))["decision_id"]
     await door.advance(timedelta(days=40))
@@ -103,6 +103,10 @@ async def test_decisions_are_found_by_everything_else(begun: Story) -> None:
     assert await ids(door, limit=1) == [fourth, third, second, first]
     assert await ids(door, client="serving") == [second]
     assert await ids(door, run="nightly-7") == [fourth]
+    assert await ids(door, job="embeddings") == [fourth]
+    assert await ids(door, job="embeddings", client="pipeline") == [fourth]
+    assert await ids(door, job="embeddings", client="serving") == []
+    assert await ids(door, job="pipeline") == []
     assert await ids(door, use=RECOMMENDATION) == [fourth, third, first]
     assert await ids(door, recipient="partner:x") == [third]
     assert await ids(door, outcome="denied") == [third, second]

@@ -31,6 +31,8 @@ DAYS: Final = 60
 ARTISTS: Final[Sequence[str]] = tuple(f"artist-{n:02}" for n in range(1, 25))
 PARTNER: Final = "partner:deep-crate"
 TRAINER: Final = machine("batch-trainer", Scope.CHECK)
+RANKER: Final = "ranker/ö 2"
+"""A pipeline that the first client asks for by AuthZEN, beside what it asks for by itself."""
 ODD: Final = "label/ö 1"
 """An artist's id that has to be escaped wherever it stands in an address."""
 _PATH_OF_ODD: Final = quote(ODD, safe="")
@@ -109,9 +111,20 @@ async def _live(door: Door) -> None:
         for by, use in ((PIPELINE, RECOMMENDATION), (TRAINER, MUSIC)):
             tracks = chance.sample(ARTISTS, 3 + chance.randrange(12))
             await story.check(use, *(f"track-of-{one}" for one in tracks), by=by)
+        await _rank(door, f"track-of-{tracks[0]}")
         await door.advance(timedelta(days=1))
     await story.check(RECOMMENDATION, TRACK)
     await door.done("POST", "/v1/checks", {"use": VOICE, "artists": [ODD, "nobody"]}, by=PIPELINE)
+
+
+async def _rank(door: Door, track: str) -> None:
+    """Let another pipeline of the same client ask."""
+    access = {
+        "subject": {"type": "pipeline", "id": RANKER},
+        "action": {"name": RECOMMENDATION},
+        "resource": {"type": "track", "id": track},
+    }
+    await door.done("POST", "/access/v1/evaluation", access, by=PIPELINE)
 
 
 async def _export(door: Door) -> None:

@@ -11,6 +11,7 @@ from sqlmodel import col
 
 from service.audit import answered_logged
 from service.audit.answered import LONGEST, Answered, Tally, answered_in
+from service.audit.answered_counts import MOST_JOBS, Pipeline
 from service.audit.answered_sealed import counted_in_files
 from service.audit.bounded import TooMuch
 from service.audit.decisions import decisions_in_files
@@ -22,8 +23,9 @@ from service.domain.assessment import PERMITS
 from service.sealing import partition
 from service.sealing.find import SealedLog
 from service.sealing.period import sealed_periods
-from tests.audit.history import DAYS, TRAINER
-from tests.sealing.months import APRIL, made_up, several_months
+from tests.audit.history import DAYS, RANKER, TRAINER
+from tests.decisions.log.deciding import LAUNCH, decision
+from tests.sealing.months import APRIL, MARCH, made_up, several_months
 
 NOTHING_SEALED = SealedLog(None, Path(), SystemClock())
 ALL = Period.ending(SystemClock().now(), DAYS + 5)
@@ -44,26 +46,30 @@ async def counted(history_url: str, period: Period) -> Answered:
 
 
 async def test_every_answer_is_counted_once(history_url: str, reading: ReadSession) -> None:
-    """By reason, by client and by day alike."""
+    """By reason, by pipeline and by day alike."""
     found = await counted(history_url, ALL)
     assert {reason.value: number for reason, number in found.by_reason.items()} == await logged(
         reading
     )
     assert found.percent == 100
     assert found.unread == 0
-    assert found.total == sum(found.by_client.values(), Tally())
+    assert found.total == sum(found.by_pipeline.values(), Tally())
     assert found.total == sum(found.by_stretch.values(), Tally())
     permitted = sum(number for reason, number in found.by_reason.items() if reason in PERMITS)
     assert found.total.permitted == permitted
-    assert set(found.by_client) == {"pipeline", TRAINER.client_id}
+    assert set(found.by_pipeline) == {
+        Pipeline("pipeline"),
+        Pipeline("pipeline", RANKER),
+        Pipeline(TRAINER.client_id),
+    }
 
 
 async def test_most_come_first(history_url: str) -> None:
-    """Clients and reasons alike."""
+    """Pipelines and reasons alike."""
     found = await counted(history_url, ALL)
-    clients = [tally.total for tally in found.by_client.values()]
+    pipelines = [tally.total for tally in found.by_pipeline.values()]
     reasons = list(found.by_reason.values())
-    assert clients == sorted(clients, reverse=True)
+    assert pipelines == sorted(pipelines, reverse=True)
     assert reasons == sorted(reasons, reverse=True)
 
 
@@ -91,7 +97,8 @@ async def test_what_is_too_much_is_estimated_and_says_so(
     monkeypatch.setattr(answered_logged, "_SAMPLED_PAGES", 1)
     found = await counted(history_url, ALL)
     assert 0 < found.percent < 100
-    assert found.total == sum(found.by_client.values(), Tally())
+    of_pipelines = sum(found.by_pipeline.values(), Tally())
+    assert of_pipelines.total == pytest.approx(found.total.total, rel=0.05)
 
 
 def test_numbers_of_a_sample_are_scaled_up() -> None:
@@ -113,8 +120,39 @@ async def test_sealed_months_are_counted_as_they_were(database_url: str, tmp_pat
             sealed = await sealed_periods(reading)
         assert before == after
         assert before.total.total > 100
+        assert before.total == sum(before.by_pipeline.values(), Tally())
+        assert set(before.by_pipeline) == {
+            Pipeline(client, job) for client in ("nightly", "serving") for job in (None, "job")
+        }
         with pytest.raises(TooMuch):
             await counted_in_files(months.log, sealed, period, seconds=0)
+
+
+async def test_pipelines_behind_one_client_are_told_apart(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Until a client names so many that nobody could read them; sealed or not, or half of each."""
+    period = Period(date(2026, 3, 1), date(2026, 5, 10))
+    few, many = [f"few-{n}" for n in range(MOST_JOBS)], [f"many-{n}" for n in range(MOST_JOBS + 1)]
+    async with several_months(database_url, tmp_path) as months:
+        await months.record(
+            *(decision(["t"], at=LAUNCH + n, client="few", job=job) for n, job in enumerate(few)),
+            *(decision(["t"], at=LAUNCH + n, client="many", job=job) for n, job in enumerate(many)),
+            decision(["t", "u"], at=APRIL.begins, client="many", job=many[0]),
+            decision(["t"], at=APRIL.begins, client="few"),
+        )
+        expected = {
+            Pipeline("many", many=True): len(many) + 2,
+            **{Pipeline("few", job): 1 for job in (*few, None)},
+        }
+        for month in (None, MARCH, APRIL):
+            if month is not None:
+                await months.seal(through=month)
+            async with months.database.read() as reading:
+                found = await answered_in(reading, months.log, period)
+            of = {one: tally.total for one, tally in found.by_pipeline.items()}
+            assert of == expected, month
+            assert found.total.total == sum(expected.values()), month
 
 
 async def test_a_month_is_counted_once_while_its_table_is_still_there(

@@ -156,6 +156,7 @@ def wanted_of(draw: random.Random) -> Wanted:
         about=None if one is None else draw.choice(list(About)),
         one=one,
         client=draw.choice([None, None, "nightly"]),
+        job=draw.choice([None, None, "job"]),
         run=draw.choice([None, None, "run-1"]),
         use=draw.choice([None, None, None, "training.generative.music"]),
         recipient=draw.choice([None, None, "internal"]),

@@ -90,6 +90,7 @@ async def test_what_the_release_before_wrote_is_found_in_files_too(
     searches = [
         Wanted(about=About.CONTENT, one="track-2", run="run-1", permitted=False),
         Wanted(run="run-1", reason=Reason.OPTED_OUT),
+        Wanted(job="embeddings"),
         Wanted(use="discovery.recommendation"),
         Wanted(),
     ]

@@ -13,7 +13,7 @@ from service.decisions.log.entry import subject_of
 from service.web.security_headers import CONTENT_SECURITY_POLICY
 from tests.api.door import Door, make_issuer, open_door
 from tests.api.story import MUSIC, VOICE
-from tests.audit.history import ARTISTS, ISRC, ODD, TRACK, TRAINER, History, history_in
+from tests.audit.history import ARTISTS, ISRC, ODD, RANKER, TRACK, TRAINER, History, history_in
 from tests.web.surfing import Page, Surfer
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -174,6 +174,21 @@ async def test_decisions_can_be_narrowed_to_a_pipeline_and_a_reason(auditor: Sur
     assert MUSIC in listed
     assert "discovery.recommendation" not in listed
     assert "There is none in this period" in await words(auditor, "/audit/decisions?client=nobody")
+
+
+async def test_pipelines_of_one_client_are_told_apart(auditor: Surfer) -> None:
+    """Each has a line with both names, and leads to its own decisions."""
+    page = await auditor.get("/audit/decisions")
+    assert "Client Pipeline Permitted Not Share" in Page(page.text).words
+    link = next(one for one in Page(page.text).links if "job=" in one)
+    narrowed = await words(auditor, link)
+    assert f"The newest of pipeline for the pipeline {RANKER}" in narrowed
+    listed = narrowed.partition("The newest of")[2]
+    assert listed.count(f"for {RANKER}") == listed.count("1 content:")
+    assert f"The newest of pipeline for the pipeline {RANKER}" in await words(
+        auditor, f"/audit/decisions?client=pipeline&job={quote(RANKER)}"
+    )
+    assert "There is none in this period" in await words(auditor, "/audit/decisions?job=nobody")
 
 
 async def test_an_artist_s_page_names_no_reference(auditor: Surfer, console: Door) -> None:

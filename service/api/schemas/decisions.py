@@ -44,6 +44,7 @@ class DecisionsWanted(Shape):
         "look for them by `content`.",
     )
     client: Word | None = Field(default=None, description="Asked by this client.")
+    job: Word | None = Field(default=None, description="Asked for this pipeline.")
     run: Word | None = Field(default=None, description="Asked for this run.")
     use: UsePath | None = None
     recipient: RecipientName | None = None

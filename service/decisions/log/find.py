@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import TEXT, array
+from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from service.clock import Clock
@@ -59,6 +60,7 @@ class Wanted:
     about: About | None = None
     one: str | None = None
     client: str | None = None
+    job: str | None = None
     run: str | None = None
     use: str | None = None
     recipient: str | None = None
@@ -198,8 +200,8 @@ class _Walk:
             (col(Logged.client), wanted.client),
         )
         conditions = [column == value for column, value in equal if value is not None]
-        if wanted.run is not None:
-            conditions.append(_of_run(wanted.run))
+        named = (("run", col(Logged.run), wanted.run), ("job", col(Logged.job), wanted.job))
+        conditions += [_asked_for(*one) for one in named if one[-1] is not None]
         reasons = [reason.value for reason in Reason if wanted.takes(reason)]
         if len(reasons) < len(Reason):
             counts = col(Logged.reasons)
@@ -213,10 +215,10 @@ _OF_MANY: Final = col(Logged.one).is_(None)
 _PLACE: Final = tuple_(col(Logged.answered_at), col(Logged.decision_id))
 
 
-def _of_run(run: str) -> ColumnElement[bool]:
-    """Return the condition that a decision is of a run, also where it is in the request alone."""
-    in_request = col(Logged.request)["run"].astext == run
-    return or_(col(Logged.run) == run, and_(_OF_MANY, col(Logged.number).is_(None), in_request))
+def _asked_for(name: str, column: Mapped[Any], value: str | None) -> ColumnElement[bool]:
+    """Return the condition that a run or a pipeline is named, also in the request alone."""
+    in_request = col(Logged.request)[name].astext == value
+    return or_(column == value, and_(_OF_MANY, col(Logged.number).is_(None), in_request))
 
 
 def _between(query: Select[Any], bottom: Place, top: Place) -> Select[Any]:

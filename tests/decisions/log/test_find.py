@@ -27,6 +27,7 @@ from tests.ledger.writing import connected
 TRACKS: Final = [f"track-{n}" for n in range(12)]
 CLIENTS: Final = ["nightly", "serving"]
 RUNS: Final = [None, "run-1", "run-2"]
+JOBS: Final = [None, "embeddings", "ranker"]
 USES: Final = ["discovery.recommendation", "training.generative.music"]
 SAID: Final = [Said(), Said(Reason.OPTED_OUT, 2, -1), Said(Reason.OPTED_IN, 3)]
 
@@ -62,6 +63,7 @@ def made_up(draw: random.Random, number: int) -> list[LoggedDecision]:
                 about=about,
                 client=draw.choice(CLIENTS),
                 run=draw.choice(RUNS),
+                job=draw.choice(JOBS),
                 use=draw.choice(USES),
                 recipient=draw.choice(["internal", "partner:x"]),
             )
@@ -77,6 +79,7 @@ def wanted_of(draw: random.Random) -> Wanted:
         one=one,
         client=draw.choice([None, None, *CLIENTS]),
         run=draw.choice([None, *RUNS]),
+        job=draw.choice([None, *JOBS]),
         use=draw.choice([None, None, *USES]),
         recipient=draw.choice([None, None, "internal"]),
         permitted=draw.choice([None, None, True, False]),
@@ -103,6 +106,7 @@ def fits(wanted: Wanted, one: LoggedDecision) -> bool:
         bool(right)
         and wanted.client in {None, one.client}
         and wanted.run in {None, one.run}
+        and wanted.job in {None, one.job}
         and wanted.use in {None, one.use}
         and wanted.recipient in {None, one.recipient}
         and (wanted.since is None or one.answered_at >= wanted.since)
@@ -226,6 +230,7 @@ OLD_REQUEST: Final = {
     "at": None,
     "explain": False,
     "run": "run-1",
+    "job": "embeddings",
 }
 OLD_OUTCOMES: Final = [
     ["track-1", "window_closed", 2, LAUNCH, None],
@@ -262,6 +267,7 @@ async def test_what_the_release_before_writes_is_found_as_well(
         replace(content, run="run-1", use=USES[0], recipient="internal", client="nightly"),
         replace(content, permitted=False),
         replace(content, reason=Reason.OPTED_OUT),
+        Wanted(job="embeddings", client="nightly"),
         Wanted(run="run-1", permitted=True),
         Wanted(run="run-1", reason=Reason.OPTED_OUT),
     ):
@@ -275,6 +281,7 @@ async def test_what_the_release_before_writes_is_found_as_well(
         replace(content, about=About.ARTISTS),
         Wanted(run="run-1", reason=Reason.OPEN),
         Wanted(run="run-2"),
+        Wanted(job="ranker"),
     ):
         assert await found(database, wanted) == ([], 1), wanted
     async with database.read() as session:
