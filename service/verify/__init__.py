@@ -12,6 +12,6 @@ all that it imports, so a mistake of the writer's is not a mistake of its own. N
  7. policies and yeses are such as the rules admit
  8. sealed decisions are the files that the ledger names
 
-`database` reads a database, `published` a public log, `bundle` an export. What could not be looked
-at is said, never passed over.
+`database` reads a database, `published` a public log, `bundle` an export, of which it shows as much
+as its own entries do. What could not be looked at is said, never passed over.
 """

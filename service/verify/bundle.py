@@ -2,23 +2,27 @@
 
     report = verify_bundle(path, keys, kept)
 
-The signature covers the manifest, the manifest every file. Beyond that, what can be recomputed is:
-the tree, where all entries are in the bundle, and what artists said, where it was opened.
+The signature covers the manifest, the manifest every file. Beyond that, whatever entries say is
+held against them, where all of them are in the bundle (`held`); the rest is named as not looked at.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import Final, TypeAlias
+from tempfile import TemporaryFile
+from typing import IO, Final, TypeAlias
+
+import pyarrow as pa
 
 from service.domain.merkle import HASH_SIZE, leaf_hash
-from service.verify.cells import Row, count_rows, read_rows
+from service.verify.cells import Row, Unread, read_batches
 from service.verify.claims import Placed
 from service.verify.entries import Entries
 from service.verify.finding import CannotLook, Findings, Report, What
+from service.verify.held import Holding, Rows
 from service.verify.history import History
-from service.verify.leaf import instant, read_leaf
+from service.verify.known import Known
+from service.verify.leaf import Leaf, instant, read_leaf
 from service.verify.manifest import (
     NAME,
     NOTE,
@@ -30,12 +34,10 @@ from service.verify.manifest import (
     read_manifest,
 )
 from service.verify.notes import OF_A_LOG, Key, Unreadable, read_claim, read_note, signers
-from service.verify.opening import opening_wrong
 from service.verify.packed import Packed, opened
 from service.verify.tree import includes, is_prefix
 
 NO_ENTRIES: Final = "the ledger's tree: not all of its entries are in the bundle"
-NO_OPENINGS: Final = "what artists said: the bundle has no openings, only the log's word"
 OLDER: Final = "older checkpoints: without the ledger's entries nothing can be held against them"
 LATER: Final = "later checkpoints: they cover events from after what the bundle shows"
 
@@ -47,6 +49,7 @@ _LEAVES: Final = 1 << 16
 
 _SENSELESS: Final = (
     ValueError,
+    pa.ArrowException,
     TypeError,
     KeyError,
     AttributeError,
@@ -67,16 +70,21 @@ def verify_bundle(
 ) -> Report:
     """Look at everything in a bundle. Memory is bounded; an archive's files are copied one by one.
 
-    Raises CannotLook where there is no bundle, or no key of the log that it names.
+    Raises CannotLook where there is no bundle, no key of the log that it names, or where `kept` is
+    of another log.
     """
-    with opened(place) as packed:
+    with opened(place) as packed, TemporaryFile() as scratch:
         for name in (NAME, NOTE):
             if name not in packed.files:
                 raise CannotLook(f"{place} is no bundle: it has no {name}")
         encoded = packed.whole(NAME, _LARGEST)
         manifest = read_manifest(encoded)
+        for one in kept:
+            if one.claim.origin != manifest.origin:
+                of = f"{one.where} is of {one.claim.origin}"
+                raise CannotLook(f"{of}, and this bundle of {manifest.origin}")
         wrong = held_against_note(encoded, manifest, packed.whole(NOTE, _LARGEST), keys)
-        verifying = _Verifying(packed, manifest, keys, advance)
+        verifying = _Verifying(packed, scratch, manifest, keys, advance)
         if wrong is not None:
             verifying.altered(NOTE, wrong)
         return verifying.whole(kept)
@@ -86,13 +94,21 @@ class _Verifying:
     """One run over one bundle."""
 
     def __init__(
-        self, packed: Packed, manifest: Manifest, keys: Sequence[Key], advance: Advance
+        self,
+        packed: Packed,
+        scratch: IO[bytes],
+        manifest: Manifest,
+        keys: Sequence[Key],
+        advance: Advance,
     ) -> None:
         self._packed = packed
+        self._scratch = scratch
         self._manifest = manifest
         self._keys = keys
         self._advance = advance
         self._findings = Findings()
+        self._known: Known | None = None
+        """What all entries say, where all of them are in the bundle."""
 
     def altered(self, where: str, says: str) -> None:
         """Note that something is not as it was signed."""
@@ -103,16 +119,30 @@ class _Verifying:
         sound = self._files()
         root = self._ledger()
         datasets = {one.name: one for one in self._manifest.datasets if self._is(one, sound)}
-        self._rows(datasets)
-        for look, name in (
-            (partial(self._entries, datasets, kept, root), "events"),
-            (partial(self._openings, datasets), "consents"),
-        ):
-            try:
-                look()
-            except _SENSELESS as error:
-                self.altered(name, f"its rows make no sense: {error!r}")
+        for name, dataset in datasets.items():
+            if dataset.rows != sum(file.rows or 0 for file in dataset.files):
+                self.altered(f"{NAME} {name}", "its rows are not those of its files")
+        self._sensible("events", partial(self._entries, datasets, kept, root))
+        holding = Holding(self._manifest, self._known, self._findings)
+        for name in sorted(datasets.keys() - {"events"}, key=holding.order):
+            entries = self._rows(datasets.get("events"), counting=False)
+            rows = holding.rows(datasets[name], entries)
+            self._sensible(name, partial(self._hold, datasets[name], rows))
+        for pack in self._manifest.packs:
+            self._findings.could_not_see(f"the pack {pack.name}: only the digests of its files")
         return self._findings.report(self._manifest.revision, root)
+
+    def _sensible(self, name: str, look: Callable[[], None]) -> None:
+        """Look at a dataset, whatever somebody has put into its rows."""
+        try:
+            look()
+        except _SENSELESS as error:
+            self.altered(name, f"its rows make no sense: {error!r}")
+
+    def _hold(self, dataset: Dataset, rows: Rows) -> None:
+        for batch in self._batches(dataset):
+            rows.take(batch)
+        rows.end()
 
     def _files(self) -> set[str]:
         """Hold each file against its digest; return the names of those that are as they were."""
@@ -178,48 +208,61 @@ class _Verifying:
         self._findings.saw("proofs", 2)
         return root
 
-    def _rows(self, datasets: dict[str, Dataset]) -> None:
-        """Count the rows of every file, and find columns that are not the manifest's."""
-        for dataset in list(datasets.values()):
-            if dataset.rows != sum(file.rows or 0 for file in dataset.files):
-                self.altered(f"{NAME} {dataset.name}", "its rows are not those of its files")
-            for file in dataset.files:
-                try:
-                    with self._packed.at_hand(file.name) as path:
-                        number = count_rows(path, self._manifest.format, dataset.columns)
-                except ValueError as error:
+    def _batches(self, dataset: Dataset, *, counting: bool = True) -> Iterator[pa.RecordBatch]:
+        """Yield a dataset's rows, some at a time, and find files that cannot be read whole."""
+        for file in dataset.files:
+            number = 0
+            try:
+                with self._packed.at_hand(file.name) as path:
+                    for batch in read_batches(path, self._manifest.format, dataset.columns):
+                        number += batch.num_rows
+                        yield batch
+            except Unread as error:
+                if counting:
                     self.altered(file.name, str(error))
-                    datasets.pop(dataset.name, None)
-                    continue
+                continue
+            if counting:
                 self._findings.saw(f"rows of {dataset.name}", number)
                 if number != file.rows:
                     says = f"it has {number} rows, and the manifest says {file.rows}"
                     self.altered(file.name, says)
 
-    def _read(self, dataset: Dataset, file: File) -> Iterator[Row]:
-        with self._packed.at_hand(file.name) as path:
-            yield from read_rows(path, self._manifest.format, dataset.columns)
-
-    def _all(self, dataset: Dataset | None) -> Iterator[Row]:
-        files = () if dataset is None else dataset.files
-        return chain.from_iterable(self._read(dataset, file) for file in files if dataset)
+    def _rows(self, dataset: Dataset | None, *, counting: bool = True) -> Iterator[Row]:
+        """Yield a dataset's rows one by one; of none there are none."""
+        if dataset is not None:
+            for batch in self._batches(dataset, counting=counting):
+                yield from batch.to_pylist()
 
     def _entries(self, datasets: dict[str, Dataset], kept: Sequence[Placed], root: bytes) -> None:
         """Recompute the tree where all entries are there, and hold older checkpoints against it."""
-        events = datasets.get("events")
-        if events is None or events.filters or events.rows != self._manifest.revision:
-            self._findings.could_not_see(NO_ENTRIES)
-            for one in kept:
-                self._hold_without_entries(one, root)
-            return
-        covered = [one for one in kept if one.claim.size <= self._manifest.revision]
+        events, revision = datasets.get("events"), self._manifest.revision
+        if events is None or events.filters or events.rows != revision:
+            self._some_entries(events)
+            covered = list[Placed]()
+        else:
+            covered = [one for one in kept if one.claim.size <= revision]
+            self._all_entries(events, covered, root)
         for one in kept:
             if one not in covered:
                 self._hold_without_entries(one, root)
+
+    def _some_entries(self, events: Dataset | None) -> None:
+        """Hold those entries that are there against what stands beside them."""
+        self._findings.could_not_see(NO_ENTRIES)
+        if events is not None and not events.filters:
+            self.altered("events", "they are not all of them, and nothing narrows them")
+        for row in self._rows(events):
+            self._entry(row, self._leaf(row))
+
+    def _all_entries(self, events: Dataset, covered: Sequence[Placed], root: bytes) -> None:
         history = History(self._findings, covered)
         leaves, entries = bytearray(), Entries(self._findings)
-        for expected, row in enumerate(self._all(events), start=1):
-            leaves += self._entry(entries, expected, row)
+        known = Known(entries.few, self._scratch)
+        for expected, row in enumerate(self._rows(events), start=1):
+            leaf = entries.take(expected, row["leaf"] or b"", _named(row))
+            known.take(leaf)
+            self._in_place(row, expected)
+            leaves += self._entry(row, leaf)
             if len(leaves) >= _LEAVES:
                 history.take(leaves, ())
                 leaves.clear()
@@ -227,6 +270,8 @@ class _Verifying:
         if history.tree.root() != root:
             self.altered("events", "the root over the entries is not the one that was signed")
         history.end(())
+        if known.size == self._manifest.revision:
+            self._known = known
 
     def _hold_without_entries(self, one: Placed, root: bytes) -> None:
         claim = one.claim
@@ -243,60 +288,31 @@ class _Verifying:
             says = f"the first {claim.size} events are not those it was signed over"
             self._findings.add(What.HISTORY_CHANGED, 1, one.where, says)
 
-    def _entry(self, entries: Entries, expected: int, row: Row) -> bytes:
-        """Hold an entry's row against its bytes; return its hash."""
-        entry: bytes = row["leaf"] or b""
-        hashed, named = leaf_hash(entry), f"events revision={row['revision']}"
+    def _leaf(self, row: Row) -> Leaf | None:
+        """Return what one entry of few says; nothing can be held against those before it."""
+        try:
+            return read_leaf(row["leaf"] or b"")
+        except ValueError as error:
+            self._findings.add(What.EVENT_UNREADABLE, row["revision"], _named(row), str(error))
+            return None
+
+    def _in_place(self, row: Row, expected: int) -> None:
         if row["revision"] != expected:
             says = f"it stands where {expected} should"
-            self._findings.add(What.EVENT_MISSING, expected, named, says)
+            self._findings.add(What.EVENT_MISSING, expected, _named(row), says)
+
+    def _entry(self, row: Row, leaf: Leaf | None) -> bytes:
+        """Hold what stands beside an entry's bytes against them; return their hash."""
+        hashed, revision = leaf_hash(row["leaf"] or b""), row["revision"]
         if row["leaf_hash"] != hashed:
             says = "its bytes have not the hash beside them"
-            self._findings.add(What.EVENT_ALTERED, expected, named, says)
-        leaf = entries.take(expected, entry, named)
+            self._findings.add(What.EVENT_ALTERED, revision, _named(row), says)
         known = row["kind"], row["recorded_at"]
         if leaf is not None and known != (leaf["type"], instant(leaf["at"])):
             says = "its kind or its time is not what its bytes say"
-            self._findings.add(What.ROW_DIFFERS, expected, named, says)
+            self._findings.add(What.ROW_DIFFERS, revision, _named(row), says)
         return hashed
 
-    def _openings(self, datasets: dict[str, Dataset]) -> None:
-        """Hold what artists said against the entries that commit to it."""
-        consents, events = datasets.get("consents"), datasets.get("events")
-        if consents is None:
-            return
-        if events is None:
-            self._findings.could_not_see(NO_ENTRIES)
-            return
-        if not self._manifest.openings:
-            self._findings.could_not_see(NO_OPENINGS)
-        entries = self._all(events)
-        entry: Row | None = next(entries, None)
-        for row in self._all(consents):
-            while entry is not None and entry["revision"] < row["revision"]:
-                entry = next(entries, None)
-            if entry is not None and entry["revision"] == row["revision"]:
-                self._consent(row, entry)
-            elif not events.filters:
-                self._consent_wrong(row, What.ROW_EXTRA, "there is no entry of this revision")
 
-    def _consent(self, row: Row, entry: Row) -> None:
-        try:
-            leaf = read_leaf(entry["leaf"] or b"")
-        except ValueError:
-            return  # it was found with the entries
-        known = leaf["type"], leaf.get("subject"), instant(leaf["at"])
-        if known != ("consent.recorded", row["subject"], row["recorded_at"]):
-            self._consent_wrong(
-                row, What.ROW_DIFFERS, "its entry is about somebody or something else"
-            )
-        if not self._manifest.openings:
-            return
-        wrong = opening_wrong(row, leaf)
-        if wrong is not None:
-            self._consent_wrong(row, What.PRIVATE_ALTERED, wrong)
-        self._findings.saw("openings")
-
-    def _consent_wrong(self, row: Row, what: What, says: str) -> None:
-        revision = row["revision"]
-        self._findings.add(what, revision, f"consents revision={revision}", says)
+def _named(row: Row) -> str:
+    return f"events revision={row['revision']}"

@@ -4,6 +4,8 @@ import csv
 import sys
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -18,44 +20,72 @@ Row: TypeAlias = dict[str, Any]
 """Values by column. Instants are microseconds; of CSV, what is empty is None."""
 
 _AT_ONCE: Final = 4_096
+_TYPES: Final = {
+    "text": pa.string(),
+    "integer": pa.int64(),
+    "boolean": pa.bool_(),
+    "instant": pa.int64(),
+    "bytes": pa.binary(),
+    "texts": pa.list_(pa.string()),
+    "json": pa.string(),
+}
 _MARK: Final = "'"
+_instant: Final = lru_cache(_AT_ONCE)(instant)
+"""Many rows have the same few."""
 _WORDS: Final = {"true": True, "false": False}
-_BROKEN: Final = (TypeError, KeyError, AttributeError, OverflowError, RecursionError)
-"""What values of other types than they should be lead to."""
+_BROKEN: Final = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    OSError,
+    csv.Error,
+    pa.ArrowException,
+)
+"""What files lead to that are not what the manifest says they are."""
 
 
-def read_rows(path: Path, format_: str, columns: Sequence[Column]) -> Iterator[Row]:
-    """Yield the rows of a file. Raises ValueError where it has other columns, or no such rows."""
-    read = {"parquet": _parquet, "csv": _csv, "ndjson": _ndjson}.get(format_)
+class Unread(ValueError):  # noqa: N818 - names what was found
+    """A file has other columns than it should, or no such rows."""
+
+
+def read_batches(path: Path, format_: str, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file, some at a time, as Arrow has them; instants are numbers.
+
+    Raises Unread, maybe after some rows.
+    """
+    batches = _read(path, format_, columns)
+    while True:
+        try:
+            batch = next(batches, None)
+        except _BROKEN as error:
+            raise Unread(f"it cannot be read as {format_[:40]!r}: {error}") from error
+        if batch is None:
+            return
+        yield batch
+
+
+def _read(path: Path, format_: str, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+    schema = pa.schema([(one.name, _TYPES[one.type]) for one in columns])
+    if format_ == "parquet":
+        for batch in _parquet(path, columns):
+            yield batch.cast(schema)
+        return
+    read = {"csv": _csv, "ndjson": _ndjson}.get(format_)
     if read is None:
-        raise ValueError(f"{format_[:40]!r} is no format that is known here")
-    try:
-        yield from read(path, columns)
-    except _BROKEN as error:
-        raise ValueError(f"its values are not of the types that they should be: {error}") from error
+        raise ValueError("that is no format that is known here")
+    rows = read(path, columns)
+    while some := list(islice(rows, _AT_ONCE)):
+        yield pa.RecordBatch.from_pylist(some, schema)
 
 
-def count_rows(path: Path, format_: str, columns: Sequence[Column]) -> int:
-    """Return how many rows a file has. Raises ValueError as reading them would."""
-    if format_ != "parquet":
-        return sum(1 for _ in read_rows(path, format_, columns))
-    try:
-        with pq.ParquetFile(path) as file:
-            _require(file.schema_arrow.names, columns)
-            number: int = file.metadata.num_rows
-            return number
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"it is no Parquet that can be read: {error}") from error
-
-
-def _parquet(path: Path, columns: Sequence[Column]) -> Iterator[Row]:
-    try:
-        with pq.ParquetFile(path) as file:
-            _require(file.schema_arrow.names, columns)
-            for batch in file.iter_batches(_AT_ONCE):
-                yield from _plain(batch).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"it is no Parquet that can be read: {error}") from error
+def _parquet(path: Path, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        _require(file.schema_arrow.names, columns)
+        for batch in file.iter_batches(_AT_ONCE):
+            yield _plain(batch)
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -80,7 +110,7 @@ def _from_json(type_: str, value: Any) -> Any:
     if value is None:
         return None
     if type_ == "instant":
-        return instant(value)
+        return _instant(value)
     return b64decode(value, validate=True) if type_ == "bytes" else value
 
 
@@ -88,13 +118,10 @@ def _csv(path: Path, columns: Sequence[Column]) -> Iterator[Row]:
     csv.field_size_limit(min(sys.maxsize, 1 << 30))
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file, strict=True)
-        try:
-            _require(next(lines, []), columns)
-            for line in lines:
-                pairs = zip(columns, line, strict=True)
-                yield {one.name: _from_cell(one.type, cell) for one, cell in pairs}
-        except csv.Error as error:
-            raise ValueError(f"it is no CSV that can be read: {error}") from error
+        _require(next(lines, []), columns)
+        for line in lines:
+            pairs = zip(columns, line, strict=True)
+            yield {one.name: _from_cell(one.type, cell) for one, cell in pairs}
 
 
 def _from_cell(type_: str, cell: str) -> Any:
@@ -105,7 +132,7 @@ def _from_cell(type_: str, cell: str) -> Any:
     if type_ == "boolean":
         return _WORDS[cell]
     if type_ == "instant":
-        return instant(cell)
+        return _instant(cell)
     text = cell.removeprefix(_MARK)
     if type_ == "bytes":
         return b64decode(text, validate=True)

@@ -1,6 +1,6 @@
 """Entries as outsiders have them: one after the other, with nothing beside them."""
 
-from service.verify.few import KINDS, Folding
+from service.verify.few import KINDS, Few, Folding
 from service.verify.finding import Findings, What
 from service.verify.leaf import Leaf, instant, read_leaf
 
@@ -13,6 +13,11 @@ class Entries:
         self._findings = findings
         self._folding = Folding(findings, None)
         self._last_at: int | None = None
+
+    @property
+    def few(self) -> Few:
+        """What few of them add up to so far: charter, policies, names, erasures."""
+        return self._folding.few
 
     def take(self, revision: int, entry: bytes, named: str) -> Leaf | None:
         """Return what an entry says, or None where it says nothing; `named` is for people."""

@@ -31,7 +31,8 @@ WHERE table_schema = 'public' AND table_name = 'decisions' AND column_name = 're
 """
 _ALONE: Final = "SELECT outcomes FROM decisions WHERE answered_at = $1 AND decision_id = $2"
 _NAME: Final = re.compile(r"dec_[0-9a-f]{12}7[0-9a-f]{19}", re.ASCII)
-"""A name that tells when it was given; there are older ones that do not."""
+"""A name that tells when it was given, and one of an older release, which does not."""
+_OLD_NAME: Final = re.compile(r"dec_[0-9a-f]{12}4[0-9a-f]{19}", re.ASCII)
 _PREFIX: Final = len("dec_")
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _FORMAT: Final = 1
@@ -61,7 +62,7 @@ async def hold_logged(connection: Connection, findings: Findings) -> None:
 def _wrong(row: Any, outcomes: bytes) -> list[str]:
     """Return the columns that say otherwise; whether outcomes can be read, replay tells."""
     name, at = row["decision_id"], row["answered_at"]
-    wrong = ["answered_at"] if _NAME.fullmatch(name) and not _named_then(name, at) else []
+    wrong = [] if named_then(name, at) else ["answered_at"]
     try:
         number, one, reasons = _said(outcomes)
     except (ValueError, TypeError, LookupError, ZeroDivisionError, OSError, pa.ArrowException):
@@ -74,8 +75,13 @@ def _wrong(row: Any, outcomes: bytes) -> list[str]:
     return [*wrong, *(name for name, (is_, should) in pairs.items() if is_ != should)]
 
 
-def _named_then(name: str, answered_at: int) -> bool:
-    """Tell whether a name was given at an instant: RFC 9562, version 7, with 12 bits beneath."""
+def named_then(name: str, answered_at: int) -> bool:
+    """Tell whether a decision's name may have been given at an instant; old names do not say.
+
+    RFC 9562, version 7, with 12 bits beneath the milliseconds.
+    """
+    if not _NAME.fullmatch(name):
+        return _OLD_NAME.fullmatch(name) is not None
     milliseconds, rest = divmod(answered_at, 1_000)
     told = int(name[_PREFIX : _PREFIX + 12], 16), int(name[_PREFIX + 13 : _PREFIX + 16], 16)
     return told == (milliseconds, (rest << 12) // 1_000)

@@ -16,6 +16,18 @@ Rows: TypeAlias = Mapping[tuple[Any, ...], tuple[Any, ...]]
 Stored: TypeAlias = list[tuple[tuple[Any, ...], tuple[Any, ...]]]
 """Rows with their keys, as they are stored: nobody knows yet that each is there once."""
 
+POLICY: Final = (
+    "mode",
+    "recipients",
+    "notice_period",
+    "editorial",
+    "launch",
+    "terms",
+    "published_at",
+)
+NOTICE: Final = ("use", "version", "announced_at")
+"""The values of these tables' rows, but for the revision that they end with."""
+
 _AT_ONCE: Final = 100
 
 
@@ -30,10 +42,10 @@ async def hold_small(connection: Connection, few: Few, findings: Findings) -> No
                 says = "it is there more than once"
                 findings.add(What.ROW_EXTRA, row[-1], where(table, keys, key), says)
             rows[key] = row
-        _compare(table, keys, values, made(few), rows, findings)
+        compare(table, keys, values, made(few), rows, findings)
 
 
-def _compare(
+def compare(
     table: str,
     keys: Sequence[str],
     values: Sequence[str],
@@ -41,6 +53,7 @@ def _compare(
     stored: Rows,
     findings: Findings,
 ) -> None:
+    """Find what differs between rows as they should be and as they are, both ways."""
     for key in _in_order(made, made.keys() - stored.keys()):
         says = f"event {made[key][-1]} made this row, and it is gone"
         findings.add(What.ROW_MISSING, made[key][-1], where(table, keys, key), says)
@@ -80,7 +93,8 @@ async def _stored_uses(connection: Connection) -> Stored:
     return [((row[0],), (stored_json(row[1]), row[2])) for row in rows]
 
 
-def _policies(few: Few) -> Rows:
+def policies_of(few: Few) -> Rows:
+    """Return the versions that were published, by use and version."""
     return {
         (one.use, one.version): (
             one.mode.value,
@@ -105,7 +119,8 @@ async def _stored_policies(connection: Connection) -> Stored:
     return [(tuple(row)[:2], tuple(row)[2:]) for row in rows]
 
 
-def _texts(few: Few) -> Rows:
+def texts_of(few: Few) -> Rows:
+    """Return each text's digest, of the words and as it stands beside them."""
     return {
         (one.use, one.version, locale): (digest, digest, one.revision)
         for versions in few.versions.values()
@@ -128,7 +143,8 @@ async def _stored_texts(connection: Connection) -> Stored:
     return found
 
 
-def _notices(few: Few) -> Rows:
+def notices_of(few: Few) -> Rows:
+    """Return the announcements of versions, by notice."""
     return {
         (f"{one.use}:{one.version}",): (one.use, one.version, one.published_at, one.revision)
         for versions in few.versions.values()
@@ -178,23 +194,9 @@ _TABLES: Final[Sequence[_Table]] = (
         _stored_charter,
     ),
     ("uses", ("use",), ("names",), _uses, _stored_uses),
-    (
-        "policies",
-        ("use", "version"),
-        (
-            "mode",
-            "recipients",
-            "notice_period",
-            "editorial",
-            "launch",
-            "terms",
-            "published_at",
-        ),
-        _policies,
-        _stored_policies,
-    ),
-    ("policy_texts", ("use", "version", "locale"), ("text", "sha256"), _texts, _stored_texts),
-    ("notices", ("notice_id",), ("use", "version", "announced_at"), _notices, _stored_notices),
+    ("policies", ("use", "version"), POLICY, policies_of, _stored_policies),
+    ("policy_texts", ("use", "version", "locale"), ("text", "sha256"), texts_of, _stored_texts),
+    ("notices", ("notice_id",), NOTICE, notices_of, _stored_notices),
     ("retention_rules", ("what",), ("keep", "set_at"), _retention, _stored_retention),
     ("erasures", ("revision",), ("subject", "erased_at"), _erasures, _stored_erasures),
 )

@@ -13,18 +13,34 @@ from tests.exports.bundles import opened_office
 from tests.exports.conftest import tell
 
 FORMATS: Final = ("parquet", "csv", "ndjson")
-DATASETS: Final = ("consents", "content", "policies", "deliveries", "decisions", "events")
+DATASETS: Final = (
+    "consents",
+    "artists",
+    "content",
+    "policies",
+    "notices",
+    "deliveries",
+    "bounces",
+    "decisions",
+    "runs",
+    "events",
+)
 KEK: Final = base64.b64decode(KEY.get_secret_value())
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """Its database, its log's key, its bundles by format, and one that is narrowed."""
+    """Its database, its log's key, its bundles by format, and some with less in them.
+
+    `narrowed` has what was said until a day and the entries until then; `without_entries` has all
+    but the entries.
+    """
 
     url: str
     verifier: str
     bundles: dict[str, Path]
     narrowed: Path
+    without_entries: Path
 
 
 async def ran(url: str, folder: Path) -> Platform:
@@ -39,10 +55,12 @@ async def ran(url: str, folder: Path) -> Platform:
             bundle = await office.bundle(*DATASETS, openings=True, format=one)
             bundles[one] = bundle.folder
         narrowed = await office.bundle(
-            "consents", "events", filters={"since": "2027-01-01T00:00:00Z"}
+            "consents", "events", filters={"until": "2100-01-01T00:00:00Z"}
         )
+        others = [one for one in DATASETS if one != "events"]
+        without_entries = await office.bundle(*others)
         verifier = str(office.desk.key.verifier())
-    return Platform(url, verifier, bundles, narrowed.folder)
+    return Platform(url, verifier, bundles, narrowed.folder, without_entries.folder)
 
 
 def copy_of(bundle: Path, into: Path) -> Path:

@@ -5,21 +5,21 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from service.transparency.keys import SigningKey
 from service.verify.bundle import LATER, NO_ENTRIES, OLDER, verify_bundle
 from service.verify.finding import CannotLook, Report, What
+from service.verify.held import NOT_HELD
 from service.verify.keeping import kept_checkpoint
 from service.verify.notes import Key, read_key
+from service.verify.statements import WHOSE_IDS
 from tests.transparency.logs import KEY as STRANGER
 from tests.verify.exporting import FORMATS, Platform, copy_of
+from tests.verify.forging import rewrite, sign
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_it_holds_in_every_format(platform: Platform, keys: list[Key], form: str
     """Files, rows, proofs, entries up to the root, and what artists said, opened."""
     report = verify_bundle(platform.bundles[form], keys)
     assert report.findings == ()
-    assert report.unseen == {}
+    assert report.unseen.keys() == {*NOT_HELD.values(), WHOSE_IDS}
     assert report.looked["entries"] == report.size == 18
     assert report.looked["openings"] == report.looked["rows of consents"] == 3
     assert report.looked["proofs"] == 2
@@ -134,7 +134,8 @@ def test_even_the_log_cannot_lie_about_its_entries(
     rewrite(third, "events", shuffled)
     sign(third, forger)
     report = verify_bundle(third, keys)
-    assert report.first_wrong == 4, "it is not later than the one that was put before it"
+    assert report.first_wrong == 3, "that policy was published by no entry that is there"
+    assert What.EVENT_OUT_OF_TIME in {one.what for one in report.findings}
     assert (What.EXPORT_ALTERED, "events") in found(report)
 
 
@@ -164,6 +165,16 @@ def test_older_checkpoints(platform: Platform, keys: list[Key]) -> None:
     report = verify_bundle(platform.narrowed, both, [forked])
     assert report.holds
     assert OLDER in report.unseen
+
+
+def test_a_checkpoint_of_another_log(platform: Platform, keys: list[Key]) -> None:
+    """It says nothing about this one: that is no finding, and no older state to be held."""
+    text = f"{STRANGER.name}\n5\n{'A' * 43}=\n"
+    both = [*keys, read_key(str(STRANGER.verifier()))]
+    other = kept_checkpoint(f"{text}\n{STRANGER.sign(text).line()}", "theirs", both)
+    for bundle in (platform.bundles["csv"], platform.narrowed):
+        with pytest.raises(CannotLook, match=f"theirs is of {STRANGER.name}"):
+            verify_bundle(bundle, both, [other])
 
 
 def test_what_is_no_bundle(tmp_path: Path, keys: list[Key], bundle: Path) -> None:
@@ -233,30 +244,3 @@ def test_rows_of_other_types(bundle: Path, keys: list[Key], dataset: str) -> Non
 def found(report: Report) -> set[tuple[What, str]]:
     """Return what is wrong, and in which file."""
     return {(one.what, one.where) for one in report.findings}
-
-
-_KIND: Final = "/statement/export-manifest/v1"
-
-
-def rewrite(bundle: Path, dataset: str, change: Callable[[pa.Table], pa.Table]) -> None:
-    """Change a dataset, and all that the manifest says of it."""
-    path = bundle / f"{dataset}.parquet"
-    pq.write_table(change(pq.read_table(path)), path)
-    manifest = json.loads((bundle / "manifest.json").read_bytes())
-    [said] = [one for one in manifest["datasets"] if one["name"] == dataset]
-    data, rows = path.read_bytes(), pq.read_metadata(path).num_rows
-    file: dict[str, Any] = said["files"][0]
-    file |= {"sha256": sha256(data).hexdigest(), "bytes": len(data), "rows": rows}
-    said["rows"] = rows
-    (bundle / "manifest.json").write_text(json.dumps(manifest))
-
-
-def sign(bundle: Path, key: SigningKey) -> None:
-    """Sign a manifest as it is now, and let the checkpoint in it be one that the key signed."""
-    encoded = (bundle / "manifest.json").read_bytes()
-    manifest = json.loads(encoded)
-    text = (
-        f"{key.name}{_KIND}\nsha256 {sha256(encoded).hexdigest()}\n"
-        f"export {manifest['export_id']}\nrevision {manifest['revision']}\n"
-    )
-    (bundle / "manifest.note").write_text(f"{text}\n{key.sign(text).line()}")

@@ -8,6 +8,7 @@ import service.verify
 
 _SHARED: Final = {
     "service.domain",
+    "service.domain.assessment",
     "service.domain.consent",
     "service.domain.merkle",
     "service.domain.policy",
