@@ -85,11 +85,11 @@ def _parquet(path: Path, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
         _require(file.schema_arrow.names, columns)
         for batch in file.iter_batches(_AT_ONCE):
-            yield _plain(batch)
+            yield plain(batch)
 
 
-def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return rows with instants as numbers."""
+def plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows with instants as numbers, in microseconds."""
     arrays = [
         column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column
         for column in batch.columns

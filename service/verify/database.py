@@ -6,7 +6,7 @@ Several processes look at a range of revisions each; what spans ranges is put to
 """
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -20,16 +20,17 @@ from service.verify.few import KINDS, Few, fold
 from service.verify.finding import CannotLook, Findings, Report, Span, What
 from service.verify.history import History
 from service.verify.holds import Holds
-from service.verify.leaf import read_leaf
+from service.verify.leaf import Leaf, read_leaf
 from service.verify.logged import hold_logged
 from service.verify.notes import Key
 from service.verify.private import is_the_key
 from service.verify.ranges import Range, Seen, look_at
-from service.verify.sealed import Files, hold_sealed, hold_unmoved
+from service.verify.sealed import Files, hold_sealed
 from service.verify.settled import hold_settled
 from service.verify.small import hold_small
 from service.verify.tiles import hold_upper_tiles
 from service.verify.tree import TILE_WIDTH
+from service.verify.unmoved import hold_unmoved
 from service.verify.working import looked_at
 from service.verify.wrapped import hold_wrapped
 
@@ -96,7 +97,7 @@ async def verify_database(
             findings = Findings()
             await hold_logged(connection, findings)
             async with snapshot(url) as later:
-                await hold_unmoved(later, findings)
+                await hold_unmoved(later, verifying.sealed, sealed, findings)
             return report.with_more(findings.found, {}, untold=findings.untold)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
         raise CannotLook(
@@ -117,6 +118,8 @@ class _Verifying:
         self._last_at: int | None = None
         self._first_artists: int | None = None
         self._few_revisions: set[int] = set()
+        self.sealed: Mapping[str, tuple[int, Leaf]] = {}
+        """Sealed months, as events describe them."""
 
     async def whole(
         self, url: str, processes: int, sealed: Files | None, advance: Advance
@@ -125,6 +128,7 @@ class _Verifying:
         await self._require_key()
         until = await self._extent()
         few = await self._few()
+        self.sealed = few.sealed
         claims = Claims(self._trust.keys, self._findings)
         self._history.take(b"", await claims.read(self._connection, -1, 0))
         jobs = await self._jobs(url, until, few)

@@ -28,7 +28,7 @@ from service.verify.tree import Tree
 NO_PLACE: Final = "sealed decisions: it was not said where their files are"
 DISCARDED: Final = "sealed decisions: discarded since, as a retention rule allows"
 
-_TABLE: Final = "sealed_periods"
+TABLE: Final = "sealed_periods"
 _ROWS: Final = """
 SELECT period, decisions, outcomes, root, files, revision, sealed_at, first_at, last_at,
     discarded_at, discarded_at > now() + interval '1 day' AS ahead
@@ -36,7 +36,9 @@ FROM sealed_periods ORDER BY revision
 """
 _CHUNK: Final = 1 << 20
 _AT_ONCE: Final = 8_192
+DECISIONS: Final = "decisions-"
 _OUTCOMES: Final = "outcomes-"
+"""How the names of files begin that hold the one or the other."""
 _NAMES: Final = (
     "decision_id",
     "answered_at",
@@ -71,15 +73,15 @@ async def hold_sealed(
     connection: Connection, few: Few, files: Files | None, findings: Findings
 ) -> None:
     """Hold the table against the ledger, and every file that is to be there against both."""
-    stored = await connection.fetch(_ROWS) if await has_table(connection, _TABLE) else []
+    stored = await connection.fetch(_ROWS) if await has_table(connection, TABLE) else []
     rows = {row["period"]: row for row in stored}
     for period, number in Counter(row["period"] for row in stored).items():
         if number > 1:
             says = "it is there more than once"
-            findings.add(What.ROW_EXTRA, rows[period]["revision"], f"{_TABLE} {period}", says)
+            findings.add(What.ROW_EXTRA, rows[period]["revision"], f"{TABLE} {period}", says)
     for period in sorted(rows.keys() - few.sealed.keys()):
         says = "no event made this row"
-        findings.add(What.ROW_EXTRA, rows[period]["revision"], f"{_TABLE} {period}", says)
+        findings.add(What.ROW_EXTRA, rows[period]["revision"], f"{TABLE} {period}", says)
     for period, (revision, leaf) in few.sealed.items():
         try:
             sealing = _Sealing(period, revision, leaf, findings)
@@ -89,35 +91,6 @@ async def hold_sealed(
             continue
         if sealing.holds_row(rows.get(period), few):
             await sealing.hold_files(files)
-
-
-# Whoever takes a month out of the table waits for this, and has said before that it is moved.
-_HOLD: Final = "LOCK TABLE ONLY decisions IN ACCESS SHARE MODE"
-_UNMOVED: Final = """
-SELECT period, decisions, revision FROM sealed_periods WHERE moved_at IS NULL ORDER BY period
-"""
-_LEFT: Final = "SELECT count(*) FROM decisions WHERE answered_at >= $1 AND answered_at < $2"
-_PERIOD: Final = re.compile(r"(?:19|20|21)[0-9]{2}-(?:0[1-9]|1[0-2])", re.ASCII)
-
-
-async def hold_unmoved(connection: Connection, findings: Findings) -> None:
-    """Find months that are to be read from the table still, though they are not in it any more.
-
-    The connection has read nothing before.
-    """
-    await connection.execute(_HOLD)
-    if not await has_table(connection, _TABLE):
-        return
-    for period, decisions, revision in await connection.fetch(_UNMOVED):
-        if not _PERIOD.fullmatch(period):
-            continue  # no event made that row, which was found with the others
-        year, month = (int(part) for part in period.split("-"))
-        after = f"{year + month // _MONTHS:04}-{month % _MONTHS + 1:02}"
-        begins, ends = (instant(f"{one}-01T00:00:00.000000Z") for one in (period, after))
-        if await connection.fetchval(_LEFT, begins, ends) >= decisions:
-            continue
-        says = "moved_at: it is read from the table of decisions, and they are not there"
-        findings.add(What.ROW_DIFFERS, revision, f"{_TABLE} {period}", says)
 
 
 class _Sealing:
@@ -138,12 +111,12 @@ class _Sealing:
 
     def holds_row(self, row: Any, few: Few) -> bool:
         """Hold the month's row against its event; return whether its files are to be there."""
-        where = f"{_TABLE} {self._period}"
+        where = f"{TABLE} {self._period}"
         if row is None:
             says = f"event {self._revision} made this row, and it is gone"
             self._findings.add(What.ROW_MISSING, self._revision, where, says)
             return True
-        self._findings.saw(f"rows of {_TABLE}")
+        self._findings.saw(f"rows of {TABLE}")
         said = _described(row["files"])
         files = [(one.get("name"), one.get("sha256"), one.get("rows")) for one in said]
         self._extent = row["first_at"], row["last_at"]
@@ -191,11 +164,11 @@ class _Sealing:
         span = (extent[0], extent[-1]) if extent else (None, None)
         if whole and self._extent not in {None, span}:
             says = "first_at, last_at: not as its files have it"
-            self._findings.add(What.ROW_DIFFERS, self._revision, f"{_TABLE} {self._period}", says)
+            self._findings.add(What.ROW_DIFFERS, self._revision, f"{TABLE} {self._period}", says)
 
     def _is_sound(self, path: Path, name: str, digest: str, rows: int, extent: list[Any]) -> bool:
         self._findings.saw("sealed files")
-        if _digest(path) != digest:
+        if digest_of(path) != digest:
             self._wrong(What.SEALED_ALTERED, name, "its SHA-256 is not the one in the ledger")
             return False
         try:
@@ -222,7 +195,7 @@ class _Sealing:
         if not name.rpartition("/")[2].startswith(_OUTCOMES):
             extent += [ends[0][0], ends[1][0]]
         if name in self._ends and ends != tuple(self._ends[name]):
-            where, says = f"{_TABLE} {self._period}", f"files: {name} begins or ends otherwise"
+            where, says = f"{TABLE} {self._period}", f"files: {name} begins or ends otherwise"
             self._findings.add(What.ROW_DIFFERS, self._revision, where, says)
 
     def _grow(self, tree: Tree, path: Path, name: str) -> bool:
@@ -347,7 +320,8 @@ def _truth(value: bool | None) -> bytes:  # noqa: FBT001 - a cell
     return _THERE[value is not None] + _THERE[bool(value)]
 
 
-def _digest(path: Path) -> str:
+def digest_of(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal."""
     found = sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

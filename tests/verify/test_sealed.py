@@ -1,6 +1,7 @@
 """Sealed months of the decision log: rows and files are what the ledger says, or it is told."""
 
 import asyncio
+import json
 import random
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pyarrow.parquet as pq
 import pytest
 
 from service.rights.period import Period
@@ -23,6 +25,8 @@ from tests.ledger.writing import appending
 from tests.sealing.months import made_up, several_months
 from tests.transparency.logs import superuser
 from tests.verify.seeded import KEK, copied
+
+APRIL: Final = "2026-04"
 
 
 class Folder:
@@ -161,6 +165,68 @@ async def test_an_altered_row(months: Sealed, case: str) -> None:
             None: What.SEALED_MISSING,
         }[differs]
     )
+
+
+OTHER_NAME: Final = "dec_00000000000070000000000000000000"
+TAMPERED: Final = {
+    "nothing": ("SELECT $1::text", set()),
+    "who asked": (
+        "UPDATE decisions SET caller = 'nobody' WHERE decision_id = $1",
+        {"caller: not as it was sealed"},
+    ),
+    "how it was asked": (
+        "UPDATE decisions SET request = request || '{\"by\": 5}' WHERE decision_id = $1",
+        {"request: not as it was sealed"},
+    ),
+    "one for another": (
+        f"UPDATE decisions SET decision_id = '{OTHER_NAME}' WHERE decision_id = $1",
+        {
+            "answered_at: not as its name and its outcomes have it",
+            "it is none of those that were sealed",
+            "it was sealed, and is gone from the table that it is read from",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TAMPERED)
+async def test_a_month_that_was_put_back_into_the_table(months: Sealed, case: str) -> None:
+    """It is read from there, so each decision has to be as it was sealed; the first is named."""
+    statement, says = TAMPERED[case]
+    name = await put_back(months, statement)
+    found = (await looked_at(months)).findings
+    assert {one.says for one in found} == says
+    assert all(one.where.startswith("decisions dec_") for one in found)
+    assert not says or f"decisions {name}" in {one.where for one in found}
+    assert (await looked_at(months, without_place=True)).unseen[NO_PLACE]
+
+
+async def put_back(months: Sealed, statement: str) -> str:
+    """Make April's table again from its files, do harm to one decision; return its name."""
+    files = months.folder.rglob("decisions-*.parquet")
+    [file] = [path for path in files if path.parent.name == "2026-04"]
+    rows = pq.read_table(file).to_pylist()
+    outcomes = [pq.read_table(path).to_pylist() for path in months.folder.rglob("outcomes-*")]
+    ones = {row["decision_id"]: row["one"] for some in outcomes for row in some}
+    async with superuser(months.url) as connection:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute(
+            "UPDATE sealed_periods SET moved_at = NULL WHERE period = $1", APRIL
+        )
+        await connection.execute(
+            "CREATE TABLE decisions_again PARTITION OF decisions"
+            " FOR VALUES FROM ('2026-04-01 00:00+00') TO ('2026-05-01 00:00+00')"
+        )
+        for row in rows:
+            one = ones[row["decision_id"]] if row["number"] == 1 else None
+            row |= {"one": one, "reasons": json.dumps(dict(row["reasons"]))}
+            names, values = ", ".join(row), ", ".join(f"${n}" for n in range(1, len(row) + 1))
+            await connection.execute(
+                f"INSERT INTO decisions ({names}) VALUES ({values})", *row.values()
+            )
+        name: str = rows[len(rows) // 2]["decision_id"]
+        await connection.execute(statement, name)
+    return name
 
 
 async def test_a_month_discarded_too_early(months: Sealed) -> None:
