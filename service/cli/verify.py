@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from service.cli.verify_bundle import verified_bundle
 from service.cli.verify_database import Asked, verified_database
 from service.db.embedded import EmbeddedPostgresError
 from service.ledger.events import LedgerBroken
 from service.running import NotConfigured
 from service.settings import Settings
 from service.transparency.kept import KeptBroken
-from service.verify.bundle import verify_bundle
 from service.verify.claims import Placed
 from service.verify.fetching import PublicLog
 from service.verify.finding import CannotLook, Report
@@ -67,7 +67,7 @@ def verify(  # noqa: PLR0913 - each is an option
         typer.Option(metavar="PLACE", help="Where sealed decisions are: a folder or a URL."),
     ] = None,
     decisions: Annotated[
-        bool, typer.Option(help="Recompute the logged decisions of a database, too.")
+        bool, typer.Option(help="Recompute the decisions of a database or an export, too.")
     ] = True,
     processes: Annotated[
         int, typer.Option(min=1, max=64, help="How many processes look at a database.")
@@ -94,7 +94,9 @@ def verify(  # noqa: PLR0913 - each is an option
         kept = [(path.read_bytes(), str(path)) for path in checkpoint or ()]
         with _progress(hidden=as_json) as advance:
             if bundle is not None:
-                report = verify_bundle(bundle, keys, _kept(kept, keys), advance=advance)
+                report = verified_bundle(
+                    bundle, keys, _kept(kept, keys), decisions=decisions, advance=advance
+                )
             elif url is not None:
                 report = asyncio.run(_published(url, keys, kept, keep, advance))
             else:

@@ -159,6 +159,11 @@ async def _with_decisions(settings: Settings, url: str, report: Report, advance:
         if report.holds:
             raise CannotLook(f"decisions cannot be recomputed: {error}") from error
         return report.unable(NOT_REPLAYED)
+    return with_replayed(report, replayed)
+
+
+def with_replayed(report: Report, replayed: ReplayReport) -> Report:
+    """Add what recomputing decisions has found."""
     looked = {
         "decisions": replayed.decisions,
         "outcomes of decisions": replayed.outcomes - replayed.gone,

@@ -5,7 +5,7 @@ folder, and merged with all else from there; no more than one month of a bucket 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -55,7 +55,7 @@ async def sealed_decisions(
                 path = folder / f"{number}.parquet"
                 async with log.at_hand(files) as paths:
                     await asyncio.to_thread(_sort, folder, paths, wanted, path)
-                streams.append(_read(path))
+                streams.append(read_logged(path))
         yield streams
 
 
@@ -70,7 +70,8 @@ def _sort(folder: Path, files: Sequence[str], wanted: Wanted, path: Path) -> Non
         duckdb.execute(_SORTED.format(path=str(path).replace("'", "''")), given)
 
 
-def _read(path: Path) -> Iterator[Logged]:
+def read_logged(path: Path) -> Generator[Logged]:
+    """Yield the outcomes of a file in Parquet, in its order, some at a time."""
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(_ROWS_AT_ONCE):
             yield logged_table(batch)

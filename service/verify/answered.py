@@ -131,6 +131,7 @@ class DecisionRows:
             wrong = (position < 0) | same & (position < follows)
         else:
             wrong = position != np.where(same, follows, 0)
+            found["it is there twice, or not in its place"] = ~same & ~_comes_after(before, batch)
         return found | {"position: outcomes of the decision are missing, or too many": wrong}
 
     def _before(self, batch: pa.RecordBatch) -> pa.Table:
@@ -176,6 +177,14 @@ def _is_within(batch: pa.RecordBatch, evaluated: Any) -> Which:
 def _named_otherwise(batch: pa.RecordBatch) -> Which:
     pairs = zip(batch["decision_id"].to_pylist(), batch["answered_at"].to_pylist(), strict=True)
     return np.array([not named_then(*pair) for pair in pairs], np.bool_)
+
+
+def _comes_after(before: pa.Table, batch: pa.RecordBatch) -> Which:
+    """Tell which rows come after those before them by the instant, and of one instant by name."""
+    earlier, later = numbers(before["answered_at"]), numbers(batch["answered_at"])
+    named = truths(pc.less(before["decision_id"], batch["decision_id"]))
+    found: Which = (earlier < later) | ((earlier == later) & named)
+    return found
 
 
 def _differ(some: pa.ChunkedArray, others: pa.Array) -> Which:

@@ -7,6 +7,7 @@ held against them, where all of them are in the bundle (`held`); the rest is nam
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -70,14 +71,12 @@ def verify_bundle(
 ) -> Report:
     """Look at everything in a bundle. Memory is bounded; an archive's files are copied one by one.
 
+    Whether its entries lead to its decisions is for others to recompute (`fermata verify`).
+
     Raises CannotLook where there is no bundle, no key of the log that it names, or where `kept` is
     of another log.
     """
-    with opened(place) as packed, TemporaryFile() as scratch:
-        for name in (NAME, NOTE):
-            if name not in packed.files:
-                raise CannotLook(f"{place} is no bundle: it has no {name}")
-        encoded = packed.whole(NAME, _LARGEST)
+    with open_bundle(place) as (packed, encoded), TemporaryFile() as scratch:
         manifest = read_manifest(encoded)
         for one in kept:
             if one.claim.origin != manifest.origin:
@@ -88,6 +87,16 @@ def verify_bundle(
         if wrong is not None:
             verifying.altered(NOTE, wrong)
         return verifying.whole(kept)
+
+
+@contextmanager
+def open_bundle(place: Path) -> Iterator[tuple[Packed, bytes]]:
+    """Open a bundle; yield its files and its manifest. Raises CannotLook where there is none."""
+    with opened(place) as packed:
+        for name in (NAME, NOTE):
+            if name not in packed.files:
+                raise CannotLook(f"{place} is no bundle: it has no {name}")
+        yield packed, packed.whole(NAME, _LARGEST)
 
 
 class _Verifying:

@@ -67,8 +67,13 @@ def read_batches(path: Path, format_: str, columns: Sequence[Column]) -> Iterato
         yield batch
 
 
+def schema_of(columns: Sequence[Column]) -> pa.Schema:
+    """Return the columns of rows as they are yielded. Raises KeyError for a type unknown here."""
+    return pa.schema([(one.name, _TYPES[one.type]) for one in columns])
+
+
 def _read(path: Path, format_: str, columns: Sequence[Column]) -> Iterator[pa.RecordBatch]:
-    schema = pa.schema([(one.name, _TYPES[one.type]) for one in columns])
+    schema = schema_of(columns)
     if format_ == "parquet":
         for batch in _parquet(path, columns):
             yield batch.cast(schema)

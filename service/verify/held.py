@@ -23,12 +23,11 @@ NOT_HELD: Final[Mapping[str, str]] = {
     "content": "content: what it is, whose, and whether any is missing",
     "deliveries": "deliveries: whom they reached, how, and whether any is missing",
     "bounces": "bounces: whom they did not reach, how, and whether any is missing",
-    "decisions": (
-        "decisions: who asked, how and about what, whether the ledger leads to each answer at its "
-        "instant, and whether any is missing"
-    ),
+    "decisions": "decisions: who asked and how, and whether any is missing",
 }
 """What of a dataset no entry says, even where all entries are there."""
+
+UNCOUNTED: Final = "runs: the bundle has not the same decisions, to count them once more"
 
 _ORDER: Final = ("policies", "notices", "artists", "content", "deliveries", "bounces")
 _LAST: Final = ("consents", "decisions", "runs")
@@ -39,11 +38,6 @@ _OUTCOMES_APART: Final = frozenset({"content", "artist"})
 def alone(name: str) -> str:
     """Return what is said of a dataset that nothing in the bundle can be held against."""
     return f"{name}: not all of the ledger's entries are in the bundle, to hold them against"
-
-
-def uncounted() -> str:
-    """Return what is said of runs that are not counted once more."""
-    return "runs: the bundle has not the same decisions, to count them once more"
 
 
 class Rows(Protocol):
@@ -147,5 +141,5 @@ class Holding:
         if self._decisions is not None and set(self._decisions[0].filters) == set(dataset.filters):
             made = self._decisions[1].rows()
         else:
-            self._findings.could_not_see(uncounted())
+            self._findings.could_not_see(UNCOUNTED)
         return RunRows(made, self._findings)

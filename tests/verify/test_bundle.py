@@ -18,7 +18,7 @@ from service.verify.keeping import kept_checkpoint
 from service.verify.notes import Key, read_key
 from service.verify.statements import WHOSE_IDS
 from tests.transparency.logs import KEY as STRANGER
-from tests.verify.exporting import FORMATS, Platform, copy_of
+from tests.verify.exporting import DATASETS, FORMATS, Platform, copy_of
 from tests.verify.forging import rewrite, sign
 
 
@@ -228,7 +228,7 @@ def test_what_swells(bundle: Path, keys: list[Key], tmp_path: Path) -> None:
         verify_bundle(zipped(bundle, tmp_path), keys)
 
 
-@pytest.mark.parametrize("dataset", ["events", "consents"])
+@pytest.mark.parametrize("dataset", DATASETS)
 def test_rows_of_other_types(bundle: Path, keys: list[Key], dataset: str) -> None:
     """Whoever forges a manifest may give its columns any values."""
     rewrite(

@@ -12,7 +12,9 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from service.cli.main import app
+from service.cli.verify_bundle import NOT_ASKED
 from service.transparency.kept import KeptCheckpoint
+from service.verify.held import NOT_HELD
 from tests.ledger.writing import connected
 from tests.serving import running_service
 from tests.transparency.logs import KEY, ORIGIN, superuser
@@ -142,10 +144,15 @@ def _ask(url: str, checkpoint: Path) -> list[Result]:
 
 
 def test_an_export(platform: Platform, tmp_path: Path) -> None:
-    """With the public key and nothing else."""
+    """With the public key and nothing else; what is held against nothing is told."""
     bundle = str(platform.bundles["parquet"])
     held = fermata_verify(bundle, "--key", platform.verifier, key=None)
     assert held.exit_code == 0, held.output
+    for told in NOT_HELD.values():
+        assert f"not looked at: {told}" in held.stdout
+    known = bundle, "--key", platform.verifier, "--json", "--no-decisions"
+    report = json.loads(fermata_verify(*known, key=None).stdout)
+    assert {*NOT_HELD.values(), NOT_ASKED} < report["could_not_look_at"].keys()
     assert fermata_verify(bundle, key=None).exit_code == 2
     stranger = fermata_verify(bundle, "--key", VERIFIERS[0], key=None)
     assert stranger.exit_code == 2
