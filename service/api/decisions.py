@@ -20,6 +20,7 @@ from service.api.schemas.decisions import (
 from service.db.engine import ReadSession
 from service.decisions.log.entry import Outcome, Place, artists_of, subject_of
 from service.decisions.log.find import Wanted
+from service.decisions.log.theirs import MOST_STRETCHES, theirs_of
 from service.decisions.log.written import entry_json, result_json
 from service.decisions.question import About
 from service.domain.instant import Instant, parse_instant
@@ -84,7 +85,10 @@ async def read_it(
 
 
 async def _wanted(session: ReadSession, asked: DecisionsWanted) -> Wanted:
-    """Return what is looked for. Raises Refused for content and an artist at once, or nobody."""
+    """Return what is looked for.
+
+    Raises Refused for content and an artist at once, for nobody, and for an artist of too much.
+    """
     wanted = Wanted(
         client=asked.client,
         job=asked.job,
@@ -100,13 +104,17 @@ async def _wanted(session: ReadSession, asked: DecisionsWanted) -> Wanted:
         about = None if asked.content is None else About.CONTENT
         return replace(wanted, about=about, one=asked.content)
     if asked.content is not None:
-        message = "a decision is about content or about artists: look for one of the two"
+        message = "look for content or for an artist, one of the two"
         raise refuse("artist", "content_or_artist", message)
     subject = await subject_of(session, asked.artist)
     if subject is None:
         message = "no artist has this id"
         raise refuse("artist", "unknown_artist", message, RefusalKind.UNKNOWN)
-    return replace(wanted, about=About.ARTISTS, one=subject)
+    theirs = await theirs_of(session, subject, most=MOST_STRETCHES)
+    if not theirs.whole:
+        message = f"they have held more than {MOST_STRETCHES:,} content: ask for an export"
+        raise refuse("artist", "too_much_content", message)
+    return replace(wanted, theirs=theirs)
 
 
 def _instant(text: str | None) -> Instant | None:

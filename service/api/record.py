@@ -75,6 +75,7 @@ async def read_record(
         services.checker,
         services.clock,
         services.publication.origin,
+        services.sealed,
     )
     file = await prepare(desk, artist, listener_of(caller), as_page=as_page, language=lang)
     name = "fermata-record." + ("html" if as_page else "jsonld")

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from service.db.engine import ReadSession
 from service.decisions.log.find import FoundPage, Wanted
 from service.decisions.log.name import is_name
+from service.decisions.log.theirs import MOST_STRETCHES, Theirs, theirs_of
 from service.sealing.find import SealedLog
 from service.sealing.period import hold_log, sealed_periods
 
@@ -25,6 +26,19 @@ async def newest_decisions(
     """Return the newest decisions that are wanted. Raises Damaged and SealedUnreadable."""
     periods = await hold_log(session)
     return await sealed.find(session, periods, wanted, below=None, limit=limit)
+
+
+async def newest_about_artist(
+    session: ReadSession, sealed: SealedLog, subject: str, *, limit: int
+) -> tuple[FoundPage, Theirs]:
+    """Return the newest decisions about an artist and what they held, and what that is and was.
+
+    Raises Damaged and SealedUnreadable.
+    """
+    periods = await hold_log(session)
+    theirs = await theirs_of(session, subject, most=MOST_STRETCHES)
+    wanted = Wanted(theirs=theirs)
+    return await sealed.find(session, periods, wanted, below=None, limit=limit), theirs
 
 
 async def decisions_in_files(session: ReadSession) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 
 from service.clock import Clock
 from service.db.engine import ReadSession
-from service.decisions.log.entry import Entry, Place, Whole, read_decision, whole_of
+from service.decisions.log.entry import Entry, Outcome, Place, Whole, read_decision, whole_of
 from service.decisions.log.find import PATIENCE, FoundPage, Wanted, find_decisions
 from service.decisions.log.name import answered_at
 from service.domain.instant import LATEST, SECOND, Duration, Instant
@@ -176,29 +176,39 @@ class _Walk:
 
     async def _look_into_files(self, period: Period, bottom: Place, top: Place) -> Place | None:
         room, floor = self.room, bottom
-        if self.wanted.one is None:
+        if self.wanted.one is None and self.wanted.theirs is None:
             # Newest first, so what is newest is read first, and little else for a full page.
             floor = max(bottom, Place(top.answered_at - self._slice, ""))
             self._slice *= _LONGER
             async with self.log.at_hand(period.between(floor, top)) as paths:
                 found = await self.log.lookup.listed(paths, self.wanted, floor, top, room)
         else:
-            found = await self._about_one(period, self.wanted.one, floor, top)
+            found = await self._looked_up(period, floor, top)
         self.entries += found
         if len(found) == room:
             return found[-1].place
         return None if floor == bottom else floor
 
-    async def _about_one(self, period: Period, one: str, bottom: Place, top: Place) -> list[Entry]:
-        about = self.wanted.about.value if self.wanted.about else ""
-        async with self.log.at_hand(period.about(about, one)) as paths:
-            found = await self.log.lookup.about_one(paths, self.wanted, bottom, top, self.room)
+    async def _looked_up(self, period: Period, bottom: Place, top: Place) -> list[Entry]:
+        """Return what is about the one or the artist, whose outcomes lie together."""
+        found = await self._outcomes(period, bottom, top)
         if not found:
             return []
         newest, oldest = found[0][0], found[-1][0]
         async with self.log.at_hand(period.between(oldest, just_above(newest))) as paths:
             entries = await self.log.lookup.named(paths, [place for place, _ in found])
         return [replace(entries[place], outcome=outcome) for place, outcome in found]
+
+    async def _outcomes(
+        self, period: Period, bottom: Place, top: Place
+    ) -> list[tuple[Place, Outcome]]:
+        wanted, theirs, lookup = self.wanted, self.wanted.theirs, self.log.lookup
+        if theirs is not None:
+            async with self.log.at_hand(period.about_theirs(theirs)) as paths:
+                return await lookup.about_theirs(paths, wanted, theirs, bottom, top, self.room)
+        about = wanted.about.value if wanted.about else ""
+        async with self.log.at_hand(period.about(about, wanted.one or "")) as paths:
+            return await lookup.about_one(paths, wanted, bottom, top, self.room)
 
     async def _any_in(self, stretches: Iterable[_Stretch]) -> bool:
         """Tell whether there is any decision at all in these stretches."""

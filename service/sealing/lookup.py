@@ -17,6 +17,8 @@ import msgspec
 from service.decisions.log.entry import Entry, Outcome, Place, entry_of
 from service.decisions.log.find import Wanted
 from service.decisions.log.packing import Outcomes, unpack
+from service.decisions.log.theirs import FOR_EVER, Theirs
+from service.decisions.question import About
 from service.domain.assessment import Reason
 from service.domain.decision import Decision
 from service.domain.instant import LATEST, Instant, to_datetime
@@ -51,7 +53,7 @@ WHERE {_BETWEEN} AND list_has_any(map_keys(reasons), $reasons::VARCHAR[])
 {_NEWEST_FIRST} LIMIT $most
 """
 _ABOUT_ONE: Final = f"""
-SELECT epoch_us(answered_at), decision_id, permitted, reason, policy_version,
+SELECT epoch_us(answered_at), decision_id, "one", permitted, reason, policy_version,
     epoch_us(permitted_from), epoch_us(valid_until)
 FROM (
     SELECT DISTINCT ON (answered_at, decision_id) *
@@ -60,6 +62,20 @@ FROM (
     {_NEWEST_FIRST}, "position"
 ) WHERE list_contains($reasons::VARCHAR[], reason) {_NEWEST_FIRST} LIMIT $most
 """  # noqa: S608 - of texts from above; every value is a parameter
+_ABOUT_THEIRS: Final = f"""
+SELECT epoch_us(answered_at), decision_id, "one", permitted, reason, policy_version,
+    epoch_us(permitted_from), epoch_us(valid_until)
+FROM (
+    SELECT DISTINCT ON (answered_at, decision_id) outcome.*
+    FROM read_parquet($files, hive_partitioning = false) AS outcome JOIN (
+        SELECT unnest($abouts::VARCHAR[]) AS about, unnest($ones::VARCHAR[]) AS "one",
+            unnest($begins::BIGINT[]) AS begins, unnest($ends::BIGINT[]) AS ends
+    ) AS theirs ON outcome.about = theirs.about AND outcome."one" = theirs."one"
+        AND outcome.revision >= theirs.begins AND outcome.revision < theirs.ends
+    WHERE {_BETWEEN} AND list_contains($reasons::VARCHAR[], reason)
+    {_NEWEST_FIRST}, "position"
+) {_NEWEST_FIRST} LIMIT $most
+"""  # noqa: S608 - likewise
 _NAMED: Final = f"""
 {_ROW} NULL AS packed FROM read_parquet($files, hive_partitioning = false)
 WHERE answered_at BETWEEN $first AND $last AND (answered_at, decision_id)
@@ -149,8 +165,27 @@ class Lookup:
             one=wanted.one,
             most=most,
         )
-        one = wanted.one or ""
-        return [(Place(at, name), Outcome(one, _decision(*rest))) for at, name, *rest in found]
+        return _outcomes(found)
+
+    async def about_theirs(
+        self,
+        paths: Sequence[str],
+        wanted: Wanted,
+        theirs: Theirs,
+        bottom: Place,
+        top: Place,
+        most: int,
+    ) -> list[tuple[Place, Outcome]]:
+        """Return likewise what was answered about what is theirs: of each decision the first."""
+        found = await self._ask(
+            _ABOUT_THEIRS,
+            paths,
+            **_conditions(wanted),
+            **_stretch(bottom, top),
+            **_held(theirs),
+            most=most,
+        )
+        return _outcomes(found)
 
     async def named(self, paths: Sequence[str], places: Sequence[Place]) -> dict[Place, Entry]:
         """Return decisions that stand at these places, without any outcome."""
@@ -206,6 +241,19 @@ def _conditions(wanted: Wanted) -> dict[str, Any]:
         "recipient": wanted.recipient,
         "reasons": [reason.value for reason in Reason if wanted.takes(reason)],
     }
+
+
+def _held(theirs: Theirs) -> dict[str, Any]:
+    """Return the artist themselves, at any revision, and what they held, column by column."""
+    themselves = (About.ARTISTS.value, theirs.subject, 0, FOR_EVER)
+    rows = [themselves, *((About.CONTENT.value, *stretch) for stretch in theirs.stretches)]
+    return dict(
+        zip(("abouts", "ones", "begins", "ends"), map(list, zip(*rows, strict=True)), strict=True)
+    )
+
+
+def _outcomes(found: Sequence[tuple[Any, ...]]) -> list[tuple[Place, Outcome]]:
+    return [(Place(at, name), Outcome(one, _decision(*rest))) for at, name, one, *rest in found]
 
 
 def _stretch(bottom: Place, top: Place) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlmodel import col
 from service.db.engine import ReadSession
 from service.db.tables import SealedPeriod
 from service.decisions.log.entry import Place
+from service.decisions.log.theirs import Theirs
 from service.domain.instant import Instant
 from service.sealing.month import Month
 from service.sealing.parquet import Holds, SealedFile
@@ -76,6 +77,11 @@ class Period:
             for file in self.that_hold(Holds.OUTCOMES)
             if _encoded(file.first) <= wanted <= _encoded(file.last)
         ]
+
+    def about_theirs(self, theirs: Theirs) -> list[SealedFile]:
+        """Return its files of outcomes that may hold some about an artist or what they held."""
+        files = self.that_hold(Holds.OUTCOMES)
+        return [file for file in files if theirs.any_between(file.first, file.last)]
 
 
 async def hold_log(session: ReadSession) -> list[Period]:

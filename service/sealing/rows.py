@@ -7,7 +7,7 @@ async with Database.read() as session:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from service.decisions.log.entry import Place
 from service.decisions.log.table import INSTANT, SCHEMA, batches_of_rows, parts_of
+from service.decisions.log.theirs import Theirs
 from service.domain.instant import EARLIEST, LATEST, Instant, to_datetime
 from service.sealing.find import SealedLog
 from service.sealing.parquet import Holds, SealedFile
@@ -30,7 +31,10 @@ _READ_AT_ONCE: Final = 4_096
 
 @dataclass(frozen=True, slots=True)
 class OutcomesWanted:
-    """Which outcomes; None is any. `about` and `one` go together. `since` is inclusive."""
+    """Which outcomes; None is any. `about` and `one` go together. `since` is inclusive.
+
+    `theirs` stands instead of those two for an artist and what they held.
+    """
 
     client: str | None = None
     run: str | None = None
@@ -38,6 +42,7 @@ class OutcomesWanted:
     recipient: str | None = None
     about: str | None = None
     one: str | None = None
+    theirs: Theirs | None = None
     since: Instant | None = None
     until: Instant | None = None
 
@@ -68,11 +73,11 @@ async def sealed_rows(
     Columns are those of `service.decisions.log.table.SCHEMA` and named here, in this order. Ordered
     ones come by `answered_at`, `decision_id` and `position`. Others come as they lie, by content
     and artist within a month, which takes a third of the time; what is about one alone is found
-    among them without reading the rest. A month that is discarded has none. Raises Damaged and
-    SealedUnreadable.
+    among them without reading the rest. So is what is one artist's, which always comes as it lies.
+    A month that is discarded has none. Raises Damaged and SealedUnreadable.
     """
     schema = pa.schema([SCHEMA.field(name) for name in columns])
-    by_decision = ordered and wanted.one is None
+    by_decision = ordered and wanted.one is None and wanted.theirs is None
     for period in sorted(periods, key=lambda one: one.month):
         for file in _files(period, wanted, by_decision=by_decision):
             async with log.at_hand([file]) as (path,):
@@ -86,6 +91,8 @@ def _files(period: Period, wanted: OutcomesWanted, *, by_decision: bool) -> list
         return []
     if by_decision:
         return period.between(wanted.bottom, wanted.top)
+    if wanted.theirs is not None:
+        return period.about_theirs(wanted.theirs)
     if wanted.about is not None and wanted.one is not None:
         return period.about(wanted.about, wanted.one)
     return period.that_hold(Holds.OUTCOMES)
@@ -117,8 +124,18 @@ def _groups(file: pq.ParquetFile, wanted: OutcomesWanted) -> Iterator[int]:
     spans = [(numbers[name], *span) for name, *span in _spans(wanted) if name in numbers]
     for group in range(file.num_row_groups):
         columns = file.metadata.row_group(group)
-        if all(_overlaps(columns.column(number).statistics, *span) for number, *span in spans):
+        if not all(_overlaps(columns.column(number).statistics, *span) for number, *span in spans):
+            continue
+        if wanted.theirs is None or _may_be(wanted.theirs, columns, numbers):
             yield group
+
+
+def _may_be(theirs: Theirs, columns: pq.RowGroupMetaData, numbers: Mapping[str, int]) -> bool:
+    """Whether something of theirs may be in a row group of outcomes, which are in order."""
+    about, one = (columns.column(numbers[name]).statistics for name in ("about", "one"))
+    if not all(known is not None and known.has_min_max for known in (about, one)):
+        return True
+    return theirs.any_between((about.min, one.min), (about.max, one.max))
 
 
 def _overlaps(statistics: Any, least: Any, most: Any) -> bool:
@@ -151,7 +168,8 @@ def _that_fit(batch: pa.RecordBatch, wanted: OutcomesWanted) -> pa.RecordBatch:
     for name, value in _equal(wanted):
         if name in batch.schema.names:
             fits = pc.and_(fits, pc.equal(batch.column(name), value))
-    return batch.filter(fits)  # null, where there is no run, is no fit
+    some = batch.filter(fits)  # null, where there is no run, is no fit
+    return some if wanted.theirs is None else some.filter(wanted.theirs.among(some))
 
 
 async def _in_a_thread(batches: Iterator[pa.RecordBatch]) -> AsyncIterator[pa.RecordBatch]:

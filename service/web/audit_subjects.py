@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service.audit.bounded import TooMuch, bounded
-from service.audit.decisions import newest_decisions
+from service.audit.decisions import newest_about_artist, newest_decisions
 from service.audit.one_artist import Dossier, dossier_of, dossier_of_erased
 from service.audit.one_content import Portrait, portrait_of
 from service.decisions.log.entry import Entry
@@ -25,18 +25,21 @@ from service.web.audit_frame import answer, id_in_path, note_look, whole_number
 from service.web.context import AUDIT, WebServices, auditor, web_of
 
 _LISTED: Final = 20
+_FORMER: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
 class ArtistPage:
-    """Shows everything about one artist, and the newest decisions about the artist as such.
+    """Shows everything about one artist, and the newest decisions about them and what they held.
 
     `decisions` is None where finding them took too long; `more` says that there may be others.
+    `former` is some content that they hold no more.
     """
 
     template: ClassVar[str] = "audit/artist.html.j2"
 
     artist: Dossier
+    former: Sequence[str]
     decisions: Sequence[Entry] | None
     more: bool
     now: Instant
@@ -87,19 +90,27 @@ async def content(request: Request) -> Response:
     if found is None:
         raise HTTPException(HTTPStatus.NOT_FOUND.value)
     note_look(session, "content", found.content, found.artists)
-    decisions, more = await _decisions_about(web, About.CONTENT, found.content)
+    decisions, more = await _decisions_about(web, found.content)
     return await answer(request, session, ContentPage(found, decisions, more))
 
 
 async def _artist_page(web: WebServices, found: Dossier) -> ArtistPage:
-    decisions, more = await _decisions_about(web, About.ARTISTS, found.subject)
-    return ArtistPage(found, decisions, more, web.clock.now())
+    now = web.clock.now()
+    try:
+        async with web.database.read() as reading, bounded(reading):
+            page, theirs = await newest_about_artist(
+                reading, web.sealed, found.subject, limit=_LISTED
+            )
+    except TooMuch:
+        return ArtistPage(found, (), None, more=True, now=now)
+    more = page.below is not None or not theirs.whole
+    return ArtistPage(found, theirs.former()[:_FORMER], page.entries, more, now)
 
 
 async def _decisions_about(
-    web: WebServices, about: About, one: str
+    web: WebServices, content_id: str
 ) -> tuple[Sequence[Entry] | None, bool]:
-    wanted = Wanted(about=about, one=one)
+    wanted = Wanted(about=About.CONTENT, one=content_id)
     try:
         async with web.database.read() as reading, bounded(reading):
             found = await newest_decisions(reading, web.sealed, wanted, limit=_LISTED)

@@ -37,7 +37,8 @@ async def access_file(request: Request) -> Response:
     Raises Refused for anybody else.
     """
     web, actor = web_of(request), actor_of(signed_in(request))
-    desk = Desk(web.settings, web.database, web.checker, web.clock, web.publication.origin)
+    origin = web.publication.origin
+    desk = Desk(web.settings, web.database, web.checker, web.clock, origin, web.sealed)
     artist_id, language = id_in_path(request, "artist"), language_for(request).code
     with await prepare(desk, artist_id, actor, as_page=True, language=language) as file:
         return _file(file.read(), "fermata-record.html", "text/html")

@@ -128,16 +128,40 @@ async def test_decisions_are_found_by_everything_else(begun: Story) -> None:
 
 
 async def test_artists_are_found_by_their_own_id(begun: Story) -> None:
-    """The log knows only their reference; decisions about their tracks are found by the track."""
+    """The log knows only their reference."""
     body = {"use": RECOMMENDATION, "artists": ["ana", "nobody"]}
     answer = await begun.door.done("POST", "/v1/checks", body, by=PIPELINE)
-    await begun.check(RECOMMENDATION, "song")
+    await begun.check(RECOMMENDATION, "tune")
     (found,) = await decisions(begun.door, artist="ana")
     assert found["decision_id"] == answer["decision_id"]
     assert (found["result"]["artist"], found["result"]["content"]) == ("ana", None)
     read = await whole(begun.door, answer["decision_id"])
     assert [one["artist"] for one in read["results"]] == ["ana", None]
     assert [one["reason"] for one in read["results"]] == ["window_closed", "unknown_artist"]
+
+
+async def test_an_artist_s_are_those_about_what_they_held_then(begun: Story) -> None:
+    """By the revision of each decision: before it was theirs, and once it was sold, it is not."""
+    for holder in ("ben", "ana", "ben"):
+        await begun.put("sold", holder)
+        await begun.check(RECOMMENDATION, "sold")
+        await begun.check(RECOMMENDATION, "nothing", "sold", "song", "tune")
+    theirs = [
+        (one["number"], one["result"]["content"])
+        for one in await decisions(begun.door, artist="ana")
+    ]
+    assert theirs == [(4, "song"), (4, "sold"), (1, "sold"), (4, "song")]
+    denied = await decisions(begun.door, artist="ana", outcome="denied")
+    assert denied == [], "what is denied in these was never theirs"
+
+
+async def test_an_artist_of_too_much_is_refused(
+    begun: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is left out quietly: an export has the time."""
+    monkeypatch.setattr("service.api.decisions.MOST_STRETCHES", 1)
+    answer = await begun.door.ask("GET", "/v1/decisions?artist=ana", by=AUDITOR)
+    refused(answer, 422, "too_much_content", "artist")
 
 
 async def test_an_erased_artists_decisions_lead_to_nobody(begun: Story) -> None:

@@ -154,6 +154,54 @@ async def test_the_page_is_in_the_artists_language_and_loads_nothing(known: Stor
     assert answer.headers["content-type"].startswith("text/html")
 
 
+async def test_what_was_theirs_once_is_in_it(begun: Story) -> None:
+    """Taken down or sold: the content, when it went, its events, and what was decided till then."""
+    put = [
+        (await begun.put("gone", "ana"))["revision"],
+        (await begun.put("sold", "ana"))["revision"],
+    ]
+    await begun.check(RECOMMENDATION, "gone", "sold")
+    await begun.put("gone", status="removed")
+    await begun.put("sold", "ben")
+    await begun.check(RECOMMENDATION, "gone", "sold")
+    titled = {"content": "sold", "rightsholders": ["ben"], "title": "Ben's own"}
+    await begun.door.done("POST", "/v1/content", {"content": [titled]}, by=PLATFORM)
+    file = await record(begun.door, person("ana"))
+    held = {one["content"]: one for one in file["content"]}
+    assert held.keys() == {"duet", "song", "gone", "sold"}
+    assert [held[one]["held_until"] is None for one in ("song", "gone", "sold")] == [
+        True,
+        False,
+        False,
+    ]
+    assert (held["gone"]["status"], held["sold"]["title"]) == ("active", None)
+    assert [one["one"] for one in file["decisions"]["latest"]] == ["gone", "sold"]
+    assert file["decisions"]["complete"]
+    assert set(put) <= {one["revision"] for one in file["events"]}
+    page = await begun.door.ask("GET", "/v1/artists/ana/record?format=html", by=person("ana"))
+    assert "<code>sold</code>" in page.text
+    assert "Ben" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("bound", "least"),
+    [("decided.PATIENCE", -1), ("gather.MOST_STRETCHES", 1)],
+    ids=["time", "content"],
+)
+async def test_what_was_left_out_is_said_to_be(
+    begun: Story, monkeypatch: pytest.MonkeyPatch, bound: str, least: int
+) -> None:
+    """Whichever bound was reached; the export that it names has it."""
+    await begun.check(RECOMMENDATION, "song", "duet")
+    assert (await record(begun.door, AUDITOR))["decisions"]["complete"]
+    monkeypatch.setattr(f"service.rights.access.{bound}", least)
+    decisions = (await record(begun.door, AUDITOR))["decisions"]
+    assert not decisions["complete"]
+    assert "the filter `artist`" in decisions["more"]
+    page = await begun.door.ask("GET", "/v1/artists/ana/record?format=html", by=AUDITOR)
+    assert "Ask the platform for an export" in page.text
+
+
 async def test_it_names_every_event_that_put_what_is_theirs(begun: Story) -> None:
     """Those as well that a later one has overtaken."""
     put = [

@@ -35,6 +35,10 @@ NARROWED: Final[tuple[dict[str, Any], ...]] = (
 )
 
 
+THEIRS: Final = {"ana": {"song", "duet", "once"}, "ben": {"tune", "duet", "once"}}
+"""What each artist held at some time; `once` went from ana to ben after the first month."""
+
+
 @dataclass(frozen=True, slots=True)
 class Months:
     """A log of three months: an office that reads what is sealed, and bundles from before.
@@ -45,6 +49,7 @@ class Months:
     office: Office
     narrowed: Sequence[Bundle]
     about_one: Bundle
+    of_artists: dict[str, Bundle]
     overtaken: Sequence[Bundle]
 
 
@@ -62,6 +67,10 @@ async def months(
             await decide(Story(door))
             narrowed = [await office.bundle("decisions", "runs", filters=one) for one in NARROWED]
             about_one = await office.bundle("decisions", filters={"content": "tune"})
+            of_artists = {
+                artist: await office.bundle("decisions", filters={"artist": artist})
+                for artist in THEIRS
+            }
             begun = [await begin(office, one) for one in NARROWED[:3]]
             await door.advance(timedelta(seconds=61))
             log = await seal(office, tmp_path_factory.mktemp("sealed"))
@@ -69,7 +78,7 @@ async def months(
             for _ in begun:
                 assert await reading.worker(most_rows=3).work()
             overtaken = [await reading.fetch(one) for one in begun]
-            yield Months(reading, narrowed, about_one, overtaken)
+            yield Months(reading, narrowed, about_one, of_artists, overtaken)
             log.close()
 
 
@@ -88,12 +97,14 @@ async def begin(office: Office, filters: dict[str, Any]) -> str:
 async def decide(story: Story) -> None:
     """Answer checks about one and about many, in three months."""
     await story.begin()
+    await story.put("once", "ana")
     for month in range(3):
         if month:
             await story.door.advance(timedelta(days=32))
+            await story.put("once", "ben")
         for n in range(4):
             asked = [*["song", "tune"][: n % 2 + 1], "duet"]
-            for use, content in ((RECOMMENDATION, asked), (MUSIC, ["tune"])):
+            for use, content in ((RECOMMENDATION, [*asked, "once"]), (MUSIC, ["tune"])):
                 body = {"use": use, "content": content, "run": f"run-{n}" if n else None}
                 await story.door.done("POST", "/v1/checks", body, by=PIPELINE)
 
@@ -108,6 +119,20 @@ async def seal(office: Office, folder: Path) -> SealedLog:
         assert any(period.moved for period in await sealed_periods(session))
     files = SealedFiles(str(folder / "kept"), folder / "copies", most_bytes=1 << 30)
     return SealedLog(files, folder, services.clock)
+
+
+async def break_off(office: Office, takes: int) -> None:
+    """Let whoever builds the export that waits keep so many files, and be given up on."""
+    broken = replace(office.shop, objects=Breaking(office.shop.objects, takes), most_rows=3)
+    with pytest.raises(StoreUnavailable):
+        await build(broken, await taken_by_nobody(office))
+    await office.door.advance(timedelta(seconds=61))
+
+
+def in_order(bundle: Bundle) -> list[dict[str, Any]]:
+    """Return a bundle's decisions in one order: those of an artist come in none."""
+    rows = bundle.rows("decisions")
+    return sorted(rows, key=lambda row: (row["answered_at"], row["decision_id"], row["position"]))
 
 
 async def test_the_rows_are_the_same(months: Months) -> None:
@@ -129,11 +154,20 @@ async def test_a_month_that_moves_to_files_meanwhile_is_told_whole(months: Month
         assert bundle.rows("decisions") == earlier.rows("decisions")
 
 
-async def test_a_content_and_an_artist_at_once_are_about_nothing(months: Months) -> None:
-    """An outcome is about one thing: neither filter is left out, whichever side is read."""
-    filters = {"content": "tune", "artist": "ana"}
-    bundle = await months.office.bundle("decisions", filters=filters)
-    assert bundle.rows("decisions") == []
+async def test_an_artist_s_decisions_are_looked_up_in_files(months: Months) -> None:
+    """The same rows as from the table, about them and what they held when it was decided."""
+    for artist, ones in THEIRS.items():
+        later = await months.office.bundle("decisions", filters={"artist": artist})
+        assert {row["one"] for row in later.rows("decisions") if row["artist_id"] is None} == ones
+        assert in_order(later) == in_order(months.of_artists[artist])
+
+
+async def test_a_content_and_an_artist_at_once(months: Months) -> None:
+    """Neither filter is left out, whichever side is read: what they held of it, while they did."""
+    for artist, number in (("ana", 4), ("ben", 8)):
+        filters = {"content": "once", "artist": artist}
+        bundle = await months.office.bundle("decisions", filters=filters)
+        assert len(bundle.rows("decisions")) == number
 
 
 async def test_an_earlier_instant_ends_within_a_month(months: Months) -> None:
@@ -154,10 +188,7 @@ async def test_what_broke_off_within_a_month_goes_on_there(
     monkeypatch.setattr("service.exports.datasets.decisions.OUTCOMES_AT_ONCE", 2)
     export_id = await office.ask("decisions")
     for takes in (2, 5):
-        broken = replace(office.shop, objects=Breaking(office.shop.objects, takes), most_rows=3)
-        with pytest.raises(StoreUnavailable):
-            await build(broken, await taken_by_nobody(office))
-        await office.door.advance(timedelta(seconds=61))
+        await break_off(office, takes)
     assert await office.worker(most_rows=3).work()
     bundle = await office.fetch(export_id)
     assert bundle.rows("decisions") == whole
@@ -167,6 +198,21 @@ async def test_what_broke_off_within_a_month_goes_on_there(
     for file in files:
         rows = pa.parquet.read_table(bundle.folder / file["name"]).to_pylist()
         assert (rows[0]["position"], len(rows)) == (0, file["rows"])
+
+
+async def test_what_broke_off_in_the_files_of_an_artist_goes_on_there(
+    months: Months, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No outcome is lost or told twice, wherever it broke off."""
+    monkeypatch.setattr("service.sealing.rows.MOST_ROWS", 2)
+    office = months.office
+    for takes in (1, 2, 4, 6):
+        export_id = await office.ask("decisions", filters={"artist": "ana"})
+        await break_off(office, takes)
+        assert await office.worker(most_rows=3).work()
+        bundle = await office.fetch(export_id)
+        assert in_order(bundle) == in_order(months.of_artists["ana"])
+        assert len(bundle.dataset("decisions")["files"]) > takes
 
 
 async def test_a_missing_file_fails_the_export_and_says_so(months: Months, tmp_path: Path) -> None:

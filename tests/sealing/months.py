@@ -13,6 +13,7 @@ from service.db.engine import Database
 from service.decisions.log import DecisionLog, LoggedDecision
 from service.decisions.log.entry import Entry, Place, Whole
 from service.decisions.log.find import FoundPage, Wanted
+from service.decisions.log.theirs import Theirs
 from service.decisions.question import About
 from service.domain.assessment import Reason
 from service.domain.instant import DAY, SECOND, Instant
@@ -30,6 +31,11 @@ NOW: Final[Instant] = JUNE.after.ends
 """All of them are closed."""
 
 TRACKS: Final = [f"track-{n}" for n in range(9)]
+THEIRS: Final = [
+    Theirs.of(TRACKS[3], [(TRACKS[0], 10, 50), (TRACKS[0], 70, None), (TRACKS[5], 20, None)]),
+    Theirs.of("nobody", [("z", 1, None)]),
+]
+"""An artist who held the first track twice, and one whose content was never asked about."""
 SAID: Final = [Said(), Said(Reason.OPTED_OUT, 2, -1), Said(Reason.OPTED_IN, 3)]
 
 
@@ -155,6 +161,7 @@ def wanted_of(draw: random.Random) -> Wanted:
     return Wanted(
         about=None if one is None else draw.choice(list(About)),
         one=one,
+        theirs=draw.choice([None, *THEIRS]) if one is None else None,
         client=draw.choice([None, None, "nightly"]),
         job=draw.choice([None, None, "job"]),
         run=draw.choice([None, None, "run-1"]),

@@ -53,6 +53,9 @@ async def test_answers_are_the_same_from_files(begun: Story, tmp_path: Path) -> 
     """Lists by content, by artist and by all else, page by page, and every decision."""
     door = begun.door
     await begun.say("ben", "opt_out")
+    await begun.put("tune", "ana")
+    await begun.check(RECOMMENDATION, "tune")
+    await begun.put("tune", "ben")
     named = [await begun.check(RECOMMENDATION, "tune", "song", "nowhere")]
     named += [await begun.check(RECOMMENDATION, "song", run="r-1") for _ in range(3)]
     for artists in (["ben", "nobody"], ["ben"]):
@@ -65,6 +68,8 @@ async def test_answers_are_the_same_from_files(begun: Story, tmp_path: Path) -> 
             "?content=song",
             "?content=tune&outcome=denied",
             "?artist=ben",
+            "?artist=ben&limit=1",
+            "?artist=ana&outcome=denied",
             "?run=r-1",
         ),
         *(f"?use={MUSIC}&limit=1", "?reason=opted_out", "?to=2020-01-01T00:00:00Z"),
@@ -76,9 +81,32 @@ async def test_answers_are_the_same_from_files(begun: Story, tmp_path: Path) -> 
     assert cursor is not None
     await seal_everything(door, tmp_path)
     assert await read(door, *paths) == before
-    assert await read(door, f"?cursor={cursor}&limit=4") == [
+    assert await read(door, f"?cursor={cursor}&limit=5") == [
         {"decisions": before[0]["decisions"][2:], "next_cursor": None}
     ]
+
+
+async def test_the_access_file_is_the_same_from_files(begun: Story, tmp_path: Path) -> None:
+    """All decisions about an artist and what they held then, counted once while a month moves."""
+    await begun.put("sold", "ana")
+    asked = {"use": MUSIC, "artists": ["ana", "ben"]}
+    for holder in ("ben", "ana"):
+        await begun.check(RECOMMENDATION, "sold", "song", "tune")
+        await begun.put("sold", holder)
+        await begun.door.done("POST", "/v1/checks", asked, by=PIPELINE)
+    before = (await begun.door.done("GET", "/v1/artists/ana/record", by=AUDITOR))["decisions"]
+    found = [one["one"] for one in before["latest"]]
+    assert found == [None, "song", None, "sold", "song"]
+    assert sum(one["count"] for one in before["counts"]) == len(found)
+    assert before["complete"]
+    await seal_everything(begun.door, tmp_path)
+    after = (await begun.door.done("GET", "/v1/artists/ana/record", by=AUDITOR))["decisions"]
+    assert after == before
+    for path in (tmp_path / "sealed").glob("*/outcomes-*"):
+        path.unlink()
+    left = (await begun.door.done("GET", "/v1/artists/ana/record", by=AUDITOR))["decisions"]
+    assert (left["complete"], left["latest"]) == (False, [])
+    assert left["looked_through_since"] > before["latest"][0]["answered_at"]
 
 
 async def test_sheets_are_the_same_from_files(begun: Story, tmp_path: Path) -> None:

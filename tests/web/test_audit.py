@@ -201,6 +201,19 @@ async def test_an_artist_s_page_names_no_reference(auditor: Surfer, console: Doo
     assert (await auditor.get(f"/audit/erased/{subject}")).status_code == 404
 
 
+async def test_an_artist_s_page_has_what_they_held_and_what_was_decided_about_it(
+    auditor: Surfer,
+) -> None:
+    """Content and decisions for as long as it was theirs: the one who lost it has none of today."""
+    holder, former = await words(auditor, ARTIST), await words(auditor, "/audit/artists/artist-01")
+    theirs = (
+        one.partition("Decisions about the artist and their content")[2] for one in (holder, former)
+    )
+    assert [f"1 content: {TRACK}" in one for one in theirs] == [True, False]
+    assert f"Held before: {TRACK}" in former
+    assert "Held before" not in holder
+
+
 async def test_who_looks_at_whom_is_written_down(
     auditor: Surfer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -40,8 +40,8 @@ class DecisionsWanted(Shape):
     content: Id | None = Field(default=None, description="Decisions about this content.")
     artist: Id | None = Field(
         default=None,
-        description="Decisions about this artist themselves. Those about a track name the track: "
-        "look for them by `content`.",
+        description="Decisions about this artist, or about content that they held a right in at "
+        "the revision of the decision.",
     )
     client: Word | None = Field(default=None, description="Asked by this client.")
     job: Word | None = Field(default=None, description="Asked for this pipeline.")
@@ -50,8 +50,8 @@ class DecisionsWanted(Shape):
     recipient: RecipientName | None = None
     outcome: Way | None = Field(
         default=None,
-        description="With such an answer: about the content or artist that is looked for, or "
-        "about any.",
+        description="With such an answer: about the content that is looked for, about the artist "
+        "or anything of theirs, or about any.",
     )
     reason: Reason | None = Field(default=None, description="Likewise, with this reason.")
     since: InstantText | None = Field(
@@ -100,7 +100,8 @@ class DecisionOut(Shape):
 class DecisionFound(DecisionOut):
     """One decision in a list.
 
-    `result` is the answer about what was looked for, or about the only one that was asked about.
+    `result` is the answer about what was looked for, or about the only one that was asked about. Of
+    several about what is one artist's it is the first that is wanted.
     """
 
     result: OutcomeOut | None

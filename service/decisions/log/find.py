@@ -1,23 +1,27 @@
 """Finding decisions, newest first, by whom, what and when they were about.
 
 Decisions about one thing alone carry it in a column; those about many are narrowed down by
-everything else, and then looked into. Time is walked backwards in slices, each eight times as long
+everything else, and then looked into. What one artist is looked for with may be many things: those
+are looked up together. Time is walked backwards in slices, each eight times as long
 as the one before for as long as that is quick, so that what is asked about every second costs as
 little as what was asked about once in a year. A page takes a bounded time, and says where it goes
 on: it may be short, or empty, where there was much to look into.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import TEXT, array
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
 from service.clock import Clock
+from service.db.among import among
 from service.db.engine import ReadSession
 from service.db.instants import InstantType
 from service.db.tables import DecisionLogRow as Logged
@@ -30,10 +34,13 @@ from service.decisions.log.entry import (
     RECIPIENT,
     USE,
     Entry,
+    Outcome,
     Place,
     entry_of,
     place_of,
 )
+from service.decisions.log.table import batches_of, logged_columns
+from service.decisions.log.theirs import Theirs
 from service.decisions.question import About
 from service.domain.assessment import PERMITS, Reason
 from service.domain.instant import LATEST, SECOND, Instant
@@ -47,18 +54,22 @@ _QUICK: Final = SECOND // 10
 
 _LOOKED_INTO_AT_ONCE: Final = 256
 _BYTES_AT_ONCE: Final = 8 << 20
+_OUTCOMES_AT_ONCE: Final = 100_000
+_WHERE: Final = ("decision_id", "position")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """Which decisions somebody looks for; None is any.
 
-    `about` and `one` go together: content, or an artist's reference. `permitted` and `reason` are
-    those of the one if there is one, else those of any outcome. `since` is inclusive, `until` not.
+    `about` and `one` go together: content, or an artist's reference. `theirs` stands instead of
+    them for an artist and what they held. `permitted` and `reason` are those of the one if there is
+    one, or of any that is theirs, else those of any outcome. `since` is inclusive, `until` not.
     """
 
     about: About | None = None
     one: str | None = None
+    theirs: Theirs | None = None
     client: str | None = None
     job: str | None = None
     run: str | None = None
@@ -130,13 +141,11 @@ class _Walk:
 
     async def _slice(self, bottom: Place, top: Place) -> Place:
         """Find what is between two places; return the one below which nobody has looked."""
-        if self.wanted.one is None:
+        if self.wanted.one is None and self.wanted.theirs is None:
             return await self._by_columns(bottom, top)
         candidates, bottom = await self._candidates(bottom, top)
-        alone = select(*COLUMNS, PACKED_IF_NEEDED).where(col(Logged.one) == self.wanted.one)
-        rows = await self._rows(_between(alone, bottom, top).limit(self.room))
-        found = [entry_of(row, packing.unpack(row.packed)) for row in rows]
-        found += await self._within(candidates)
+        found, bottom = await self._alone(bottom, top)
+        found += [one for one in await self._within(candidates) if one.place >= bottom]
         found.sort(key=lambda entry: entry.place, reverse=True)
         room = self.room
         self.entries += found[:room]
@@ -154,6 +163,21 @@ class _Walk:
             top = place_of(rows[-1])
         return top
 
+    async def _alone(self, bottom: Place, top: Place) -> tuple[list[Entry], Place]:
+        """Find what is about one thing alone; return it, and the place down to which it is all."""
+        theirs = self.wanted.theirs
+        query = select(*COLUMNS, PACKED_IF_NEEDED)
+        if theirs is None:
+            alone = query.where(col(Logged.one) == self.wanted.one)
+            rows = await self._rows(_between(alone, bottom, top).limit(self.room))
+            return [entry_of(row, packing.unpack(row.packed)) for row in rows], bottom
+        alone = query.where(among(col(Logged.one), [theirs.subject, *theirs.contents]))
+        most = max(self.room, _LOOKED_INTO_AT_ONCE)
+        rows = await self._rows(_between(alone, bottom, top).limit(most))
+        entries = [entry_of(row, packing.unpack(row.packed)) for row in rows]
+        found = [one for one in entries if one.outcome and _is_theirs(one, one.outcome, theirs)]
+        return found, bottom if len(rows) < most else entries[-1].place
+
     async def _candidates(self, bottom: Place, top: Place) -> tuple[Sequence[Row[Any]], Place]:
         """Return decisions that may be about the one, and the place down to which these are all."""
         size = func.octet_length(col(Logged.outcomes)).label("size")
@@ -169,7 +193,7 @@ class _Walk:
         if not candidates:
             return []
         newest, oldest = place_of(candidates[0]), place_of(candidates[-1])
-        whole = select(*COLUMNS, col(Logged.outcomes).label("packed")).where(
+        whole = select(*COLUMNS, col(Logged.outcomes)).where(
             _OF_MANY,
             col(Logged.answered_at).between(
                 _instant(oldest.answered_at), _instant(newest.answered_at)
@@ -177,7 +201,10 @@ class _Walk:
             _tuple(oldest) <= _PLACE,
             _tuple(newest) >= _PLACE,
         )
-        rows, one = await self._rows(whole), spell(self.wanted.one or "")
+        rows, theirs = await self._rows(whole), self.wanted.theirs
+        if theirs is not None:
+            return await asyncio.to_thread(_found_of_theirs, rows, theirs, self.wanted.takes)
+        one = spell(self.wanted.one or "")
         found = await asyncio.to_thread(lambda: [_found_in(row, one) for row in rows])
         return [
             entry
@@ -254,6 +281,27 @@ def _unpacked(row: Row[Any]) -> packing.Outcomes | None:
     return None if row.packed is None else packing.unpack(row.packed)
 
 
+def _is_theirs(entry: Entry, outcome: Outcome, theirs: Theirs) -> bool:
+    return theirs.has(entry.about, outcome.one, entry.revision)
+
+
+def _found_of_theirs(
+    rows: Sequence[Row[Any]], theirs: Theirs, takes: Callable[[Reason], bool]
+) -> list[Entry]:
+    """Return the decisions in which something of theirs is taken, each with the first of it."""
+    taken = pa.array([reason.value for reason in Reason if takes(reason)])
+    first: dict[str, int] = {}
+    for batch in batches_of(logged_columns(rows), _OUTCOMES_AT_ONCE) if rows else ():
+        ours = batch.filter(pc.and_(theirs.among(batch), pc.is_in(batch["reason"], taken)))
+        for name, position in zip(*(ours[n].to_pylist() for n in _WHERE), strict=True):
+            first.setdefault(name, position)
+    return [
+        entry_of(row, packing.unpack(row.outcomes), first[row.decision_id])
+        for row in rows
+        if row.decision_id in first
+    ]
+
+
 def _found_in(row: Row[Any], one: bytes) -> Entry | None:
-    found = packing.find(row.packed, one)
+    found = packing.find(row.outcomes, one)
     return None if found is None else entry_of(row, *found)

@@ -11,12 +11,14 @@ import pyarrow.compute as pc
 from service.decisions.compiled.slots import Positions
 from service.decisions.log.table import LOGGED, batches_of_rows, parts_of
 from service.decisions.log.table import SCHEMA as LOG
+from service.decisions.log.theirs import STRETCHES, Theirs
 from service.domain.instant import Instant, to_datetime
 from service.domain.uses import ROOT
 from service.exports.columns import Column, Type, schema_of
 from service.exports.dataset import Arguments, Piece, Place, Source, beneath, between
 from service.exports.datasets.artists import ARTIST_ID_MEANS
 from service.exports.reading import read_batches
+from service.sealing.month import Month
 from service.sealing.rows import OutcomesWanted, sealed_rows
 
 OUTCOMES_AT_ONCE: Final = 1 << 14
@@ -57,6 +59,11 @@ _ABOUT_ARTISTS: Final = "artists"
 _SEALED: Final = 0
 _FRESH: Final = 1
 """Which side of the log a place is on, in the order in which they are read."""
+
+_BY_TIME: Final = ("answered_at", "decision_id")
+_AS_IT_LIES: Final = ("about", "one", "answered_at", "decision_id")
+"""The columns of a place: in order of time, or, of what is looked up in one month after the other,
+in the order of its files (`service.sealing.parquet`)."""
 
 SAID: Final = {
     "use": "coalesce(use, request->>'use')",
@@ -114,30 +121,55 @@ class Decisions:
 
     async def read(self, source: Source, after: Place | None) -> AsyncIterator[Piece]:
         """Yield outcomes. Raises Damaged, and SealedUnreadable."""
+        theirs = await _theirs(source)
         for side, read in ((_SEALED, _sealed), (_FRESH, _fresh)):
             # All that is sealed is older than all that is not: what lies before a place has been
             # read, whichever side it was on then. Months may have moved to files since.
             place = None if after is None or after[0] < side else after
-            async for batch, last in _ended(read(source, place)):
+            order = _AS_IT_LIES if side == _SEALED and _lies(source) else _BY_TIME
+            async for batch, last in _ended(read(source, theirs, place), order):
                 wanted = narrowed(batch, source)
+                if theirs is not None:
+                    wanted = wanted.filter(theirs.among(wanted))
                 yield Piece(await _with_names(source, wanted), last and [side, *last])
 
 
-async def _sealed(source: Source, after: Place | None) -> AsyncIterator[pa.RecordBatch]:
+async def _theirs(source: Source) -> Theirs | None:
+    """Return what is the artist's whom it is narrowed to, if it is."""
+    subject = source.filters.artist
+    if subject is None:
+        return None
+    return Theirs.of(subject, await source.beside.fetch(STRETCHES.format(subject="$1"), subject))
+
+
+def _lies(source: Source) -> bool:
+    """Whether what is wanted of sealed months is looked up, and comes as it lies there."""
+    return source.filters.artist is not None and source.filters.content is None
+
+
+async def _sealed(
+    source: Source, theirs: Theirs | None, after: Place | None
+) -> AsyncIterator[pa.RecordBatch]:
     wanted = sealed_wanted(source)
+    if _lies(source):
+        wanted = replace(wanted, theirs=theirs)
     if after is not None:
-        _, answered_at, decision_id = after
-        wanted = replace(wanted, since=answered_at)
+        wanted = replace(wanted, since=max(wanted.since or 0, _read_before(after)))
     async for batch in sealed_rows(source.sealed, source.periods, wanted):
         if after is not None:
-            batch = batch.filter(_is_after(batch, answered_at, decision_id))  # noqa: PLW2901 - it is what is left of it
+            batch = batch.filter(_is_after(batch, after))  # noqa: PLW2901 - it is what is left of it
         if batch.num_rows:
             yield batch
 
 
-async def _fresh(source: Source, after: Place | None) -> AsyncIterator[pa.RecordBatch]:
+async def _fresh(
+    source: Source, theirs: Theirs | None, after: Place | None
+) -> AsyncIterator[pa.RecordBatch]:
     arguments = Arguments()
     conditions = decisions_where(source, arguments)
+    if theirs is not None:
+        ones = arguments.add([theirs.subject, *theirs.contents])
+        conditions += f" AND (one IS NULL OR one = ANY ({ones}::text[]))"
     if after is not None:
         _, answered_at, decision_id = after
         place = f"({arguments.add(to_datetime(answered_at))}, {arguments.add(decision_id)})"
@@ -148,39 +180,68 @@ async def _fresh(source: Source, after: Place | None) -> AsyncIterator[pa.Record
 
 
 async def _ended(
-    batches: AsyncIterator[pa.RecordBatch],
+    batches: AsyncIterator[pa.RecordBatch], order: Sequence[str]
 ) -> AsyncIterator[tuple[pa.RecordBatch, list[Any] | None]]:
-    """Yield batches with the decision that each ends with; None where the next one has more."""
+    """Yield batches with the place that each ends with; None where the next one begins with it."""
     before: pa.RecordBatch | None = None
     async for batch in batches:
         if before is not None:
-            goes_on = before["decision_id"][-1] == batch["decision_id"][0]
-            yield before, None if goes_on else _last(before)
+            last = _place(before, -1, order)
+            yield before, None if last == _place(batch, 0, order) else last
         before = batch
     if before is not None:
-        yield before, _last(before)
+        yield before, _place(before, -1, order)
 
 
-def _last(batch: pa.RecordBatch) -> list[Any]:
-    answered_at, decision_id = batch["answered_at"][-1], batch["decision_id"][-1]
-    return [answered_at.cast(pa.int64()).as_py(), decision_id.as_py()]
+def _place(batch: pa.RecordBatch, row: int, order: Sequence[str]) -> list[Any]:
+    return [
+        batch[name][row].cast(pa.int64()).as_py()
+        if name == "answered_at"
+        else batch[name][row].as_py()
+        for name in order
+    ]
 
 
-def _is_after(batch: pa.RecordBatch, answered_at: Instant, decision_id: str) -> pa.BooleanArray:
-    instants = batch["answered_at"].cast(pa.int64())
-    same = pc.and_(pc.equal(instants, answered_at), pc.greater(batch["decision_id"], decision_id))
-    return pc.or_(pc.greater(instants, answered_at), same)
+def _month_looked_up(after: Place) -> Month | None:
+    """Return the month that a place is in, as it lies there; None where it is in order of time."""
+    _, *place = after
+    if len(place) != len(_AS_IT_LIES):
+        return None
+    return Month.of(place[_AS_IT_LIES.index("answered_at")])
+
+
+def _read_before(after: Place) -> Instant:
+    """Return the instant before which everything has been read."""
+    month = _month_looked_up(after)
+    return int(after[1]) if month is None else month.begins
+
+
+def _is_after(batch: pa.RecordBatch, after: Place) -> pa.BooleanArray:
+    month, (_, *place) = _month_looked_up(after), after
+    if month is None:
+        return _above(batch, _BY_TIME, place)
+    later = pc.greater_equal(batch["answered_at"].cast(pa.int64()), month.ends)
+    return pc.or_(later, _above(batch, _AS_IT_LIES, place))
+
+
+def _above(batch: pa.RecordBatch, order: Sequence[str], place: Sequence[Any]) -> pa.BooleanArray:
+    """Return which rows come behind a place in an order, which begins with what counts most."""
+    above = pa.repeat(pa.scalar(value=False), len(batch))
+    for name, value in reversed(list(zip(order, place, strict=True))):
+        values = batch[name].cast(pa.int64()) if name == "answered_at" else batch[name]
+        same = pc.and_(pc.equal(values, value), above)
+        above = pc.or_(pc.greater(values, value), same)
+    return above
 
 
 def sealed_wanted(source: Source) -> OutcomesWanted:
     """Return which outcomes are wanted of sealed months, as far as these are told apart there."""
     filters, end = source.filters, source.moment.as_of + 1
-    one = filters.content or filters.artist
     return OutcomesWanted(
         run=filters.run,
         recipient=filters.recipient,
-        about=one and ("artists" if filters.content is None else "content"),
-        one=one,
+        about=filters.content and "content",
+        one=filters.content,
         since=filters.since,
         until=end if filters.until is None else min(end, filters.until),
     )
@@ -198,6 +259,8 @@ def decisions_where(source: Source, arguments: Arguments) -> str:
             ends = arguments.add(to_datetime(period.month.ends))
             conditions.append(f"NOT (answered_at >= {begins} AND answered_at < {ends})")
     for name, value in source.filters.given().items():
+        if name not in _NARROWING:
+            continue
         instant = name in {"since", "until"}
         held = arguments.add(to_datetime(value) if instant else value)
         conditions.append(_NARROWING[name].format(value=held))
@@ -209,7 +272,6 @@ _NARROWING: Final = {
     "recipient": f"{SAID['recipient']} = {{value}}",
     "run": f"{SAID['run']} = {{value}}",
     "content": f"({SAID['about']} = 'content' AND (one = {{value}} OR one IS NULL))",
-    "artist": f"({SAID['about']} = 'artists' AND (one = {{value}} OR one IS NULL))",
     **between("answered_at"),
 }
 
@@ -242,19 +304,21 @@ def _numbers(rows: pa.RecordBatch) -> Positions:
 
 async def _with_large(source: Source, row: pa.RecordBatch) -> pa.RecordBatch:
     """Return a row with the outcomes that were left out of it."""
-    answered_at, decision_id = _last(row)
+    answered_at, decision_id = _place(row, -1, _BY_TIME)
     fetched: bytes = await source.beside.fetchval(_ONE, to_datetime(answered_at), decision_id)
     at = row.schema.get_field_index("outcomes")
     return row.set_column(at, "outcomes", pa.array([fetched], pa.large_binary()))
 
 
 def narrowed(batch: pa.RecordBatch, source: Source) -> pa.RecordBatch:
-    """Return the outcomes that are wanted: many decisions are about much else as well."""
-    content, artist, use = source.filters.content, source.filters.artist, source.filters.use
-    for about, one in (("content", content), (_ABOUT_ARTISTS, artist)):
-        if one is not None:  # both at once are about nothing: an outcome is about one thing
-            is_it = pc.and_(pc.equal(batch["about"], about), pc.equal(batch["one"], one))
-            batch = batch.filter(is_it)
+    """Return the outcomes that are wanted: many decisions are about much else as well.
+
+    Which are an artist's the ledger has to tell: see `Theirs`.
+    """
+    content, use = source.filters.content, source.filters.use
+    if content is not None:
+        is_it = pc.and_(pc.equal(batch["about"], "content"), pc.equal(batch["one"], content))
+        batch = batch.filter(is_it)
     if use is not None and use != ROOT:
         is_beneath = pc.starts_with(batch["use"], f"{use}.")
         batch = batch.filter(pc.or_(pc.equal(batch["use"], use), is_beneath))

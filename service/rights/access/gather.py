@@ -2,22 +2,20 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from sqlalchemy import Select, select, text, tuple_
-from sqlalchemy.dialects.postgresql import ARRAY, TEXT
-from sqlalchemy.sql.expression import literal
 from sqlmodel import col
 
 from service.clock import Clock
 from service.consents.delegates import delegate_json
 from service.db.engine import ReadSession
+from service.db.instants import InstantType
 from service.db.tables import (
     Artist,
     Bounce,
     Consent,
     Contact,
-    Content,
     Delegate,
     Delivery,
     LedgerHead,
@@ -25,6 +23,7 @@ from service.db.tables import (
     PolicyText,
     Send,
 )
+from service.decisions.log.theirs import HELD, MOST_STRETCHES, theirs_of
 from service.domain.instant import format_instant
 from service.ledger.events import Json
 from service.rights.access.decided import decided_about
@@ -33,6 +32,7 @@ from service.rights.handling import Handling
 from service.rights.holds import hold_json, holds_of
 from service.rights.receipts import telling_of
 from service.rights.vocabulary import CONTEXT
+from service.sealing.find import SealedLog
 from service.sealing.period import Period
 
 FORMAT: Final = "fermata-access-file/1"
@@ -45,11 +45,17 @@ SELECT l.revision, l.recorded_at, l.kind FROM ledger l JOIN (
     UNION SELECT revision FROM deliveries WHERE subject = :subject
     UNION SELECT revision FROM bounces WHERE subject = :subject
         AND notice_id IN (SELECT notice_id FROM notices)
-    UNION SELECT h.revision FROM content c JOIN content_history h ON h.content_id = c.content_id
-        WHERE c.rightsholders @> ARRAY[:subject]::text[]
-        AND h.rightsholders @> ARRAY[:subject]::text[]
+    UNION SELECT revision FROM content_history WHERE rightsholders @> ARRAY[:subject]::text[]
 ) theirs ON theirs.revision = l.revision ORDER BY l.revision
 """)
+# What a track is called now is its holder's: who sold it is told its id, and how it was then.
+_CONTENT: Final = text(f"""
+SELECT DISTINCT ON (content_id) content_id, theirs.status, theirs.revision, theirs.until_at,
+    CASE WHEN theirs.until IS NULL THEN content.title END AS title,
+    CASE WHEN theirs.until IS NULL THEN content.isrc END AS isrc
+FROM ({HELD.format(subject=":subject")}) theirs JOIN content USING (content_id)
+ORDER BY content_id, theirs.revision DESC
+""").columns(until_at=InstantType())  # noqa: S608 - no value stands in it
 _VERSIONS: Final = text("""
 SELECT names.key, names.value::int
 FROM consents c, jsonb_each_text(c.shown->'names') names WHERE c.subject = :subject
@@ -99,13 +105,15 @@ class Asked:
     sealed: Sequence[Period]
 
 
-async def gather(session: ReadSession, clock: Clock, asked: Asked) -> AccessFile:
-    """Return the file as one snapshot has it; the session stays open until it is written."""
+async def gather(session: ReadSession, clock: Clock, log: SealedLog, asked: Asked) -> AccessFile:
+    """Return the file as one snapshot has it; the session stays open until it is written.
+
+    Raises Damaged where a decision cannot be read.
+    """
     subject = asked.artist.subject
     contact = await session.get(Contact, subject)
-    owned = _owned(select(col(Content.content_id)), subject)
-    contents = (await session.execute(owned)).scalars().all()
-    decided = await decided_about(session, clock, subject, contents, sealed=asked.sealed)
+    theirs = await theirs_of(session, subject, most=MOST_STRETCHES)
+    decided = await decided_about(session, clock, log, theirs, sealed=asked.sealed)
     return AccessFile(
         head=await _head(session, asked, contact),
         consents=_consents(session, asked),
@@ -251,16 +259,17 @@ def _sent(row: Send) -> Json:
 
 
 async def _content(session: ReadSession, subject: str) -> AsyncIterator[Json]:
-    columns = (Content.content_id, Content.title, Content.isrc, Content.status, Content.revision)
-    wanted = cast("Select[Any]", select(*map(col, columns)))
-    owned = _owned(wanted, subject).order_by(col(Content.content_id))
-    async for row in await session.stream(_bounded(owned)):
+    """Yield what they hold a right in, and whatever they once did."""
+    found = await session.stream(_CONTENT, _of(subject), execution_options={"yield_per": _AT_ONCE})
+    async for row in found:
+        until = row.until_at
         yield {
             "content": row.content_id,
             "title": row.title,
             "isrc": row.isrc,
             "status": row.status,
             "revision": row.revision,
+            "held_until": None if until is None else format_instant(until),
         }
 
 
@@ -274,11 +283,6 @@ async def _events(session: ReadSession, subject: str) -> AsyncIterator[Json]:
             "kind": kind,
             "proof": f"/log/proof/{revision}",
         }
-
-
-def _owned(statement: Select[Any], subject: str) -> Select[Any]:
-    holds = col(Content.rightsholders).bool_op("@>")
-    return statement.where(holds(literal([subject], ARRAY(TEXT))))
 
 
 def _bounded(statement: Select[Any]) -> Select[Any]:

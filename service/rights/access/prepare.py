@@ -16,6 +16,7 @@ from service.rights.access.gather import Asked, gather
 from service.rights.access.today import columns_today
 from service.rights.access.written import write_json, write_page
 from service.rights.handling import Handling
+from service.sealing.find import SealedLog
 from service.sealing.period import hold_log
 from service.settings import Settings
 
@@ -25,13 +26,14 @@ _IN_MEMORY: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What an access file is prepared with. `origin` is the log's name."""
+    """What an access file is prepared with. `origin` is the log's name, `log` that of decisions."""
 
     settings: Settings
     database: Database
     checker: Checker
     clock: Clock
     origin: str
+    log: SealedLog
 
 
 async def prepare(
@@ -55,7 +57,7 @@ async def prepare(
             for_auditors=listener is None,
             sealed=sealed,
         )
-        found = await gather(session, desk.clock, asked)
+        found = await gather(session, desk.clock, desk.log, asked)
         with ExitStack() as closing:
             file: IO[bytes] = closing.enter_context(SpooledTemporaryFile(_IN_MEMORY))
             if as_page:

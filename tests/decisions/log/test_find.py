@@ -18,6 +18,7 @@ from service.decisions.log import DecisionLog, LoggedDecision
 from service.decisions.log import find as finding
 from service.decisions.log.entry import Entry, Outcome, Place, read_decision
 from service.decisions.log.find import Wanted, find_decisions
+from service.decisions.log.theirs import Theirs
 from service.decisions.question import About
 from service.domain.assessment import PERMITS, Reason
 from service.domain.instant import DAY, SECOND, to_datetime
@@ -28,6 +29,11 @@ TRACKS: Final = [f"track-{n}" for n in range(12)]
 CLIENTS: Final = ["nightly", "serving"]
 RUNS: Final = [None, "run-1", "run-2"]
 JOBS: Final = [None, "embeddings", "ranker"]
+THEIRS: Final = Theirs.of(
+    TRACKS[3],
+    [(TRACKS[0], 2, 3), (TRACKS[0], 7, None), (TRACKS[5], 4, None), ("never-asked", 1, 9)],
+)
+"""An artist who held the first track twice, and the sixth from revision 4 on."""
 USES: Final = ["discovery.recommendation", "training.generative.music"]
 SAID: Final = [Said(), Said(Reason.OPTED_OUT, 2, -1), Said(Reason.OPTED_IN, 3)]
 
@@ -61,6 +67,7 @@ def made_up(draw: random.Random, number: int) -> list[LoggedDecision]:
                 [of[one] for one in ids],
                 at=instant,
                 about=about,
+                revision=draw.randrange(1, 10),
                 client=draw.choice(CLIENTS),
                 run=draw.choice(RUNS),
                 job=draw.choice(JOBS),
@@ -74,9 +81,11 @@ def made_up(draw: random.Random, number: int) -> list[LoggedDecision]:
 def wanted_of(draw: random.Random) -> Wanted:
     """Return something to look for."""
     one = draw.choice([None, *TRACKS[:3], "nobody-asked"])
+    theirs = draw.choice([None, THEIRS]) if one is None else None
     return Wanted(
         about=None if one is None else draw.choice(list(About)),
         one=one,
+        theirs=theirs,
         client=draw.choice([None, None, *CLIENTS]),
         run=draw.choice([None, *RUNS]),
         job=draw.choice([None, *JOBS]),
@@ -97,6 +106,9 @@ def fits(wanted: Wanted, one: LoggedDecision) -> bool:
         if wanted.one not in ids or one.about is not wanted.about:
             return False
         reasons = [reasons[ids.index(wanted.one)]]
+    if wanted.theirs is not None:
+        theirs, revision = wanted.theirs, one.revision
+        reasons = [reasons[n] for n, id_ in enumerate(ids) if theirs.has(one.about, id_, revision)]
     right = [
         reason
         for reason in reasons
