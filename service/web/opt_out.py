@@ -1,6 +1,7 @@
 """The page that the link in a letter opens: one button, by which an artist says no.
 
-Whoever has the link may say this no: no sign-in, no cookie, no script. It can say nothing else.
+Whoever has the link may say this no: no sign-in, no cookie, no script. It can say nothing else, and
+read nothing else than the receipt of it.
 Only the button says it; opening the page changes nothing, for mail scanners open links as well.
 """
 
@@ -12,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from service.consents.authority import Actor
+from service.consents.authority import ActingAs, Actor
 from service.consents.delegates import names_of_delegates
 from service.consents.records import Shown, Statement, record_consent, record_json
-from service.db.tables import Artist
+from service.db.tables import Artist, Consent
 from service.domain.consent import Answer, Scope
 from service.domain.instant import Instant
 from service.domain.refusal import RefusalKind, refuse
@@ -35,6 +36,7 @@ from service.web.opt_out_case import (
     standing_no,
     tracks_allowed,
 )
+from service.web.settings_files import receipt_file
 from service.web.templates import PageContext, language_for
 from service.web.typeset import Block, typeset
 
@@ -70,6 +72,7 @@ class OptOutQuestion:
 class OptOutSaid:
     """Says that the no stands since `said_at`, what it reaches and how to take it back.
 
+    `revision` is the ledger's; `receipt` is where its receipt is, None where it was said elsewhere.
     `tracks_stopped` counts the tracks that a yes had allowed before; `still_open` says that the
     terms so far ask nobody and go on until the new ones apply.
     """
@@ -77,6 +80,8 @@ class OptOutSaid:
     template: ClassVar[str] = "opt_out_said.html.j2"
     use: str
     said_at: Instant
+    revision: int
+    receipt: str | None
     tracks_stopped: int
     still_open: bool
     sign_in: str
@@ -105,14 +110,47 @@ async def show(request: Request) -> Response:
     at = standing_no(case.records, case.version.use)
     if at is None:
         return await _answer(request, _question(case, language, use, now), language)
+    said = case.records[at]
     page = OptOutSaid(
-        use,
-        case.records[at].recorded_at,
-        tracks_allowed(case.records[at + 1 :]),
-        case.standing(now) is Standing.OPEN,
-        _sign_in(request),
+        use=use,
+        said_at=said.recorded_at,
+        revision=said.revision,
+        receipt=f"{request.url.path}/receipt" if _said_here(case, said) else None,
+        tracks_stopped=tracks_allowed(case.records[at + 1 :]),
+        still_open=case.standing(now) is Standing.OPEN,
+        sign_in=_sign_in(request),
     )
     return await _answer(request, page, language)
+
+
+async def receipt(request: Request) -> Response:
+    """Answer the receipt of the no that this link has said, while it stands.
+
+    Whoever has the link reads nothing else by it. Raises Refused where it has said none.
+    """
+    link = _link(request)
+    if isinstance(link, LinkRefusal):
+        return await _dead(request, link.value)
+    web = web_of(request)
+    case = await read_case(web.database, link)
+    if case is None or case.artist.artist_id is None:
+        return await _dead(request, "erased")
+    at = standing_no(case.records, case.version.use)
+    if at is None or not _said_here(case, case.records[at]):
+        message = "this link has said no no that stands"
+        raise refuse("revision", "unknown_record", message, RefusalKind.UNKNOWN)
+    revision, artist = case.records[at].revision, case.artist.artist_id
+    listener = Actor(artist, is_platform=False)
+    response = receipt_file(await web.receipts.receipt_of(artist, revision, listener), revision)
+    response.headers.update(_HEADERS)
+    return response
+
+
+def _said_here(case: OptOutCase, said: Consent) -> bool:
+    """Tell whether this link has said it, or another to the artist about the same version."""
+    shown = [(one["use"], one["version"]) for one in said.shown["shown"]]
+    here = (said.channel, said.acting_as) == (CHANNEL, ActingAs.ARTIST)
+    return here and shown == [(case.version.use, case.version.version)]
 
 
 async def say_no(request: Request) -> Response:
@@ -215,4 +253,5 @@ async def _answer(
 ROUTES: Final = (
     Route("/opt-out/{token}", show),
     Route("/opt-out/{token}", say_no, methods=["POST"]),
+    Route("/opt-out/{token}/receipt", receipt),
 )

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from service.domain.refusal import RefusalKind, refuse
+from service.ledger.events import Json
 from service.rights.access.prepare import Desk, prepare
 from service.web.context import SETTINGS, actor_of, signed_in, web_of
 from service.web.settings_pages import id_in_path
@@ -27,8 +28,7 @@ async def receipt(request: Request) -> Response:
         raise refuse("revision", "unknown_record", message, RefusalKind.UNKNOWN)
     artist_id = id_in_path(request, "artist")
     found = await web_of(request).receipts.receipt_of(artist_id, int(revision), actor)
-    name = f"fermata-receipt-{int(revision)}.jsonld"
-    return _file(msgspec.json.encode(found), name, "application/ld+json")
+    return receipt_file(found, int(revision))
 
 
 async def access_file(request: Request) -> Response:
@@ -42,6 +42,12 @@ async def access_file(request: Request) -> Response:
     artist_id, language = id_in_path(request, "artist"), language_for(request).code
     with await prepare(desk, artist_id, actor, as_page=True, language=language) as file:
         return _file(file.read(), "fermata-record.html", "text/html")
+
+
+def receipt_file(found: Json, revision: int) -> Response:
+    """Return the receipt of a record as a download."""
+    name = f"fermata-receipt-{revision}.jsonld"
+    return _file(msgspec.json.encode(found), name, "application/ld+json")
 
 
 def _file(content: bytes, name: str, media_type: str) -> Response:

@@ -334,7 +334,8 @@ def _let_much_happen(sounds: Sounds) -> None:
     sounds.publish(FINGERPRINTS, "opt_out", "internal", PARTNER, words=WORDS, editorial=True)
     sounds.deliver(sounds.publish(VOICE, "opt_out"), "ada", "ben", "cleo", "dan", "eve")
     sounds.publish(RECOMMENDATION, "opt_out", "internal", SECOND_PARTNER, words=_changed(WORDS))
-    sounds.say("dan", "opt_out", VOICE, channel="email_link")
+    shown = [{"use": VOICE, "version": 2}]
+    sounds.say("dan", "opt_out", VOICE, channel="email_link", shown=shown)
 
 
 def _let_cleo_speak(sounds: Sounds) -> None:

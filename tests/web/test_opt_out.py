@@ -14,6 +14,7 @@ from service.notices.channels.opt_out_link import OptOutLink
 from tests.api.door import Door, connected
 from tests.api.people import PLATFORM, POLICY_DESK
 from tests.api.story import MUSIC, RECOMMENDATION, Story
+from tests.api.test_rights_receipts import prove
 from tests.web.surfing import Page, Surfer
 
 NOTICE: Final = f"{MUSIC}:2"
@@ -103,6 +104,71 @@ async def test_the_button_says_no(story: Story, surfer: Surfer) -> None:
     }
     assert (shown["use"], shown["version"], shown["locale"]) == (MUSIC, 2, "en")
     assert len(shown["text_sha256"]) == 64
+
+
+async def test_the_no_has_a_receipt(story: Story, surfer: Surfer) -> None:
+    """Named by its revision, it proves what was said with the log's public key and nothing else."""
+    path = await announced(story)
+    assert (await surfer.get(f"{path}/receipt")).status_code == 404
+    page = Page((await pressed(surfer, path)).text)
+    revision = await story.revision()
+    assert f"your no is revision {revision}." in page.words
+    assert f"{path}/receipt" in page.links
+    answer = await surfer.get(f"{path}/receipt", Cookie="")
+    assert answer.headers["content-type"] == "application/ld+json"
+    assert f"fermata-receipt-{revision}.jsonld" in answer.headers["content-disposition"]
+    assert answer.headers["cache-control"] == "private, no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    details = prove(answer.json(), story.door.services.receipts.key.verifier())
+    assert (details["answer"], details["use"]) == ("opt_out", MUSIC)
+    assert answer.json()["record"]["revision"] == revision
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("de", "Den Beleg aufbewahren"),
+        ("en", "Keep the receipt"),
+        ("es", "Conservar el recibo"),
+        ("fr", "Conserver le reçu"),
+        ("pt", "Guardar o recibo"),
+    ],
+)
+async def test_the_receipt_is_offered_in_every_language(
+    story: Story, surfer: Surfer, language: str, words: str
+) -> None:
+    """Beside the revision."""
+    path = await announced(story)
+    page = Page((await pressed(surfer, f"{path}?lang={language}")).text)
+    assert words in page.words
+    assert f" {await story.revision()}." in page.words
+
+
+async def test_the_link_reads_no_other_receipt_than_that_of_its_own_no(
+    story: Story, surfer: Surfer
+) -> None:
+    """Nothing that was said elsewhere, to other words, or by others; and nothing taken back."""
+    path = await announced(story)
+    for said_elsewhere in (
+        {"channel": "settings_page"},
+        {"channel": "email_link", "shown": [{"use": MUSIC, "version": 2}], "by": PLATFORM},
+        {"channel": "email_link", "shown": []},
+    ):
+        await story.say("ana", "opt_out", MUSIC, **said_elsewhere)
+        page = Page((await surfer.get(path)).text)
+        assert f"your no is revision {await story.revision()}." in page.words
+        assert f"{path}/receipt" not in page.links
+        assert (await surfer.get(f"{path}/receipt")).status_code == 404
+        await story.say("ana", "inherit", MUSIC)
+    await pressed(surfer, path)
+    assert (await surfer.get(f"{path}/receipt")).status_code == 200
+    bens = await link(story.door, "ben")
+    assert (await surfer.get(f"{bens}/receipt")).status_code == 404
+    for odd in ("receipt?revision=1", "receipt/1", "receipts/1"):
+        answer = await surfer.get(f"{path}/{odd}")
+        assert answer.status_code == 404 or answer.json()["record"]["answer"] == "opt_out"
+    await story.say("ana", "inherit", MUSIC)
+    assert (await surfer.get(f"{path}/receipt")).status_code == 404
 
 
 async def test_opening_the_link_changes_nothing(story: Story, surfer: Surfer) -> None:
@@ -234,7 +300,8 @@ async def test_an_expired_link_says_so(story: Story, surfer: Surfer) -> None:
     await announced(story)
     path = await link(story.door, days=365)
     await story.door.advance(timedelta(days=365))
-    for answer in (await surfer.get(path), await surfer.post(path, {})):
+    receipt = f"{path}/receipt"
+    for answer in (await surfer.get(path), await surfer.post(path, {}), await surfer.get(receipt)):
         assert answer.status_code == 410
         assert "that year is over" in Page(answer.text).words
         assert "/settings/sign-in" in Page(answer.text).links
@@ -268,7 +335,8 @@ async def test_a_link_of_somebody_erased_says_so(story: Story, surfer: Surfer) -
             " WHERE artist_id = 'ana'"
         )
     before = await story.revision()
-    for answer in (await surfer.get(path), await surfer.post(path, {})):
+    receipt = f"{path}/receipt"
+    for answer in (await surfer.get(path), await surfer.post(path, {}), await surfer.get(receipt)):
         assert answer.status_code == 410
         assert "erased" in Page(answer.text).words
     assert await story.revision() == before
