@@ -134,7 +134,7 @@ async def running(
             sealed=sealed,
             repeated_writes=derived_key(key_of(settings), REPEATED_WRITES),
             chores=chores,
-            receipts=_receipts(settings, vault, parts.database, public),
+            receipts=_receipts(settings, vault, parts, public),
             exports=exports,
             sheets=_sheets(vault, parts.database, public, sealed),
         )
@@ -218,10 +218,11 @@ def _sheets(vault: Vault, database: Database, public: PublicLog, sealed: SealedL
     return Sheets(database, vault, public.signer, public.publication, sealed, key)
 
 
-def _receipts(settings: Settings, vault: Vault, database: Database, public: PublicLog) -> Receipts:
+def _receipts(settings: Settings, vault: Vault, parts: _Parts, public: PublicLog) -> Receipts:
     """Return what writes receipts, signed as checkpoints are."""
+    key = public.identity.key
     return Receipts(
-        settings, database, vault, public.signer, public.publication, public.identity.key
+        settings, parts.database, vault, public.signer, public.publication, key, parts.heads
     )
 
 

@@ -1,45 +1,121 @@
 """One consent record as ISO/IEC TS 27560 has it: header, processing, parties, events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from service.db.tables import Consent
-from service.domain.consent import Answer
-from service.domain.instant import format_instant
+from service.domain.consent import Answer, Scope
+from service.domain.instant import Instant, format_instant
 from service.domain.uses import covers
 from service.ledger.events import Json
 from service.rights.handling import CONTROLLER, PRINCIPAL
-from service.rights.vocabulary import RECORD, RECORD_SCHEMA, state_of
+from service.rights.vocabulary import EXPIRED, RECORD, RECORD_SCHEMA, state_of
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One statement that nothing has replaced. `uses` are the leaves that it covered then."""
+
+    answer: Answer
+    scope: Scope
+    recorded_at: Instant
+    expires_at: Instant | None
+    uses: frozenset[str]
+
+    def expired(self, now: Instant) -> bool:
+        """Whether it is a yes that has turned into a no (R4)."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def no_since(self, now: Instant) -> Instant | None:
+        """Return since when it is a no, or None where it is none."""
+        if self.expired(now):
+            return self.expires_at
+        return self.recorded_at if self.answer is Answer.OPT_OUT else None
 
 
 @dataclass(slots=True)
-class YesesBefore:
-    """What an artist has said yes to so far, so that a no can be told from taking a yes back."""
+class SaidBefore:
+    """What an artist has said so far, so that a no can be told from taking a yes back.
 
-    _anywhere: set[tuple[str, str | None]] = field(default_factory=set)
-    _of: dict[str | None, set[tuple[str, str | None]]] = field(default_factory=dict)
+    Only a yes that still stands can be taken back: nothing has replaced it at its scope, it has not
+    expired, and no later no reaches all that the two are about.
+    """
+
+    _by_content: dict[str | None, dict[Scope, _Said]] = field(default_factory=dict)
+    _yeses: dict[Scope, _Said] = field(default_factory=dict)
+    """In order of time."""
+    _uses: dict[frozenset[str], frozenset[str]] = field(default_factory=dict)
 
     def add(self, record: Consent) -> None:
-        """Remember a record, if it is a yes."""
-        if record.answer == Answer.OPT_IN:
-            said = (record.use, record.recipient)
-            self._anywhere.add(said)
-            self._of.setdefault(record.content, set()).add(said)
+        """Remember a record, in place of what was said at its scope before."""
+        scope = _scope(record)
+        uses = frozenset(record.shown["names"])
+        said = _Said(
+            answer=Answer(record.answer),
+            scope=scope,
+            recorded_at=record.recorded_at,
+            expires_at=record.expires_at,
+            uses=self._uses.setdefault(uses, uses),
+        )
+        self._by_content.setdefault(scope.content, {})[scope] = said
+        self._yeses.pop(scope, None)
+        if said.answer is Answer.OPT_IN:
+            self._yeses[scope] = said
 
-    def overlap(self, record: Consent) -> bool:
-        """Tell whether any of them was about something that this record is about too."""
-        return any(_meet(said, record) for said in self._about(record.content))
+    def takes_back_a_yes(self, record: Consent) -> bool:
+        """Whether some yes stood until this record, about something that it is about too."""
+        scope, now = _scope(record), record.recorded_at
+        if record.answer == Answer.INHERIT:  # of exactly this scope, and nothing else
+            here = self._yeses.get(scope)
+            return here is not None and self._stands(here, scope, now)
+        return record.answer == Answer.OPT_OUT and any(
+            self._stands(yes, scope, now) for yes in self._yeses_within(scope, now)
+        )
 
-    def _about(self, content: str | None) -> set[tuple[str, str | None]]:
-        if content is None:
-            return self._anywhere
-        return self._of.get(content, set()) | self._of.get(None, set())
+    def _yeses_within(self, scope: Scope, now: Instant) -> Iterator[_Said]:
+        """Yield yeses that may stand for something within a scope, the newest first.
+
+        There may be very many: what is older than a no to all of the scope is not looked at.
+        """
+        nos = [
+            one.no_since(now) or 0
+            for one in self._about(scope.content)
+            if scope.at_least_as_specific_as(one.scope)
+        ]
+        since = max(nos, default=0)
+        everything = scope.content is None
+        among = reversed(self._yeses.values()) if everything else self._about(scope.content)
+        for one in among:
+            if one.recorded_at > since and one.answer is Answer.OPT_IN:
+                yield one
+            elif everything:
+                return
+
+    def _stands(self, yes: _Said, scope: Scope, now: Instant) -> bool:
+        """Whether a yes stands for something within a scope."""
+        if yes.expired(now) or not _meet(yes.scope.recipient, scope.recipient):
+            return False
+        content = yes.scope.content or scope.content
+        recipient = yes.scope.recipient or scope.recipient
+        later = [
+            one.scope for one in self._about(content) if (one.no_since(now) or 0) > yes.recorded_at
+        ]
+        both = (Scope(use, content, recipient) for use in yes.uses if covers(scope.use, use))
+        return any(not any(map(one.at_least_as_specific_as, later)) for one in both)
+
+    def _about(self, content: str | None) -> Iterator[_Said]:
+        """Yield what was said of a content, if it is one, and of all content."""
+        for one in {content, None}:
+            yield from self._by_content.get(one, {}).values()
 
 
-def _meet(said: tuple[str, str | None], record: Consent) -> bool:
-    use, recipient = said
-    same_recipient = None in {recipient, record.recipient} or recipient == record.recipient
-    return same_recipient and (covers(use, record.use) or covers(record.use, use))
+def _scope(record: Consent) -> Scope:
+    return Scope(record.use, record.content, record.recipient)
+
+
+def _meet(one: str | None, other: str | None) -> bool:
+    return None in {one, other} or one == other
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +131,11 @@ class Telling:
     delegates: Mapping[str, str]
     recipients: Mapping[tuple[str, int], Sequence[str]]
 
-    def record(self, row: Consent, yeses: YesesBefore) -> Json:
-        """Return one record, without what is the same of all processing."""
+    def record(self, row: Consent, before: SaidBefore, *, expired: bool) -> Json:
+        """Return one record, without what is the same of all processing.
+
+        `expired` says that it is a yes that stood at its scope until its expiry, which is over.
+        """
         speaker = self.delegates.get(row.actor, row.actor)
         return {
             "@type": RECORD,
@@ -75,11 +154,23 @@ class Telling:
                     "event_type": row.channel,
                     "event_state": state_of(
                         Answer(row.answer),
-                        after_a_yes=yeses.overlap(row),
+                        takes_back_a_yes=before.takes_back_a_yes(row),
                         by_the_artist=row.acting_as == PRINCIPAL,
                     ),
-                }
+                },
+                *([self._expiry(row)] if expired else []),
             ],
+        }
+
+    def _expiry(self, row: Consent) -> Json:
+        """Return the event that a yes was over, which nobody but the log can tell."""
+        return {
+            "event_time": format_instant(row.expires_at or 0),
+            "validity_duration": _UNTIL_SAID,
+            "entity_id": self.origin,
+            "acting_as": None,
+            "event_type": "expiry",
+            "event_state": EXPIRED,
         }
 
     def _processing(self, row: Consent) -> Json:
@@ -98,9 +189,12 @@ class Telling:
         }
 
 
+_UNTIL_SAID: Final = "until something else is said at this scope"
+
+
 def _validity(row: Consent) -> str:
     if row.expires_at is None:
-        return "until something else is said at this scope"
+        return _UNTIL_SAID
     return f"until {format_instant(row.expires_at)}"
 
 

@@ -20,11 +20,13 @@ from service.consents.read import artist_heard_by
 from service.db.engine import Database, ReadSession
 from service.db.tables import Artist, Consent, Policy, PolicyText
 from service.domain.consent import Answer
+from service.domain.instant import Instant
 from service.domain.refusal import RefusalKind, refuse
 from service.ledger.events import Json, canonical
+from service.ledger.head import HeadReader
 from service.ledger.opening import Opening, opening_of
 from service.ledger.vault import Vault
-from service.rights.consent_record import Telling, YesesBefore, parties, principal
+from service.rights.consent_record import SaidBefore, Telling, parties, principal
 from service.rights.handling import Handling
 from service.rights.vocabulary import CONTEXT, RECEIPT, RECEIPT_SCHEMA
 from service.settings import Settings
@@ -36,6 +38,7 @@ from service.transparency.statement import sign_statement
 
 KIND: Final = "consent-receipt/v1"
 _SPARE_SECONDS: Final = 2
+_AT_ONCE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +51,20 @@ class Receipts:
     signer: Signer
     publication: Publication
     key: SigningKey
+    heads: HeadReader
 
     async def receipt_of(self, artist_id: str, revision: int, listener: Actor | None) -> Json:
         """Return the receipt of one record, for somebody who may read it (`artist_heard_by`).
 
         It waits for a checkpoint that covers the record: a second or so. Raises Refused where there
-        is no such record, NotSignedYet, LedgerBroken.
+        is no such record, HeadUnknown, NotSignedYet, LedgerBroken.
         """
+        now = (await self.heads.read()).now
         async with self.database.read() as session:
             artist = await artist_heard_by(session, artist_id, listener)
             row = await _record(session, artist, revision)
             opening = await opening_of(session, self.vault, artist.subject, revision)
-            document = await self._document(session, artist, row)
+            document = await self._document(session, artist, row, now)
         if opening is None:
             raise _no_record()
         patience = self.settings.checkpoint_interval_ms / 1_000 + _SPARE_SECONDS
@@ -69,10 +74,13 @@ class Receipts:
             raise NotSignedYet(f"no checkpoint covers revision {revision} yet: ask again")
         return document | {"proof": self._proof(document, opening, inclusion)}
 
-    async def _document(self, session: ReadSession, artist: Artist, row: Consent) -> Json:
+    async def _document(
+        self, session: ReadSession, artist: Artist, row: Consent, now: Instant
+    ) -> Json:
         handling = await Handling.read(session, self.settings)
         telling = await telling_of(session, artist, [row], self.key.name)
-        record = telling.record(row, await _yeses_before(session, row))
+        expired = has_expired(row, await _replaced_at(session, row), now)
+        record = telling.record(row, await _said_before(session, row), expired=expired)
         record["pii_processing"] |= handling.processing()
         record["pii_processing"]["privacy_notice"] = await _words(session, row)
         artist_party = principal(artist.artist_id or "", artist.name)
@@ -127,19 +135,45 @@ def _no_record() -> Exception:
     return refuse("revision", "unknown_record", message, RefusalKind.UNKNOWN)
 
 
-async def _yeses_before(session: ReadSession, row: Consent) -> YesesBefore:
-    """Return what the artist had said yes to of the same content before."""
-    said = select(Consent).where(
+def has_expired(row: Consent, replaced_at: Instant | None, now: Instant) -> bool:
+    """Whether it is a yes whose expiry is over, and that nothing had replaced by then.
+
+    `replaced_at` is when something else was said at its scope for the first time after it.
+    """
+    if row.expires_at is None or row.expires_at > now:
+        return False
+    return replaced_at is None or replaced_at > row.expires_at
+
+
+async def _replaced_at(session: ReadSession, row: Consent) -> Instant | None:
+    at_its_scope = (
         col(Consent.subject) == row.subject,
-        col(Consent.revision) < row.revision,
-        col(Consent.answer) == Answer.OPT_IN.value,
+        col(Consent.use) == row.use,
+        col(Consent.content).is_not_distinct_from(row.content),
+        col(Consent.recipient).is_not_distinct_from(row.recipient),
+    )
+    later = select(col(Consent.recorded_at)).where(
+        *at_its_scope, col(Consent.revision) > row.revision
+    )
+    first: Instant | None = await session.scalar(later.order_by(col(Consent.revision)).limit(1))
+    return first
+
+
+async def _said_before(session: ReadSession, row: Consent) -> SaidBefore:
+    """Return what the artist had said before that may be about the same content."""
+    before = SaidBefore()
+    if row.answer == Answer.OPT_IN:
+        return before  # it takes nothing back
+    said = select(Consent).where(
+        col(Consent.subject) == row.subject, col(Consent.revision) < row.revision
     )
     if row.content is not None:
         said = said.where(or_(col(Consent.content).is_(None), col(Consent.content) == row.content))
-    yeses = YesesBefore()
-    for earlier in (await session.execute(said)).scalars():
-        yeses.add(earlier)
-    return yeses
+    in_order = said.order_by(col(Consent.revision)).execution_options(yield_per=_AT_ONCE)
+    async for earlier in await session.stream_scalars(in_order):
+        before.add(earlier)
+        session.expunge(earlier)
+    return before
 
 
 async def _words(session: ReadSession, row: Consent) -> list[Json]:

@@ -75,13 +75,17 @@ NOTHING_SAID: Final = "urn:fermata:term:NothingSaid"
 """Of something taken back that was no yes: DPV has no word for never having answered."""
 
 
-def state_of(answer: Answer, *, after_a_yes: bool, by_the_artist: bool) -> str:
+EXPIRED: Final = "dpv:ConsentExpired"
+"""Of a yes whose time is over."""
+
+
+def state_of(answer: Answer, *, takes_back_a_yes: bool, by_the_artist: bool) -> str:
     """Return the status of consent that a statement leaves behind, as DPV calls it.
 
-    `after_a_yes` says that the artist had said yes to something of it before.
+    `takes_back_a_yes` says that a yes to something of it stood until then.
     """
     if answer is Answer.OPT_IN:
         return "dpv:ConsentGiven"
-    if after_a_yes:
+    if takes_back_a_yes:
         return "dpv:ConsentWithdrawn" if by_the_artist else "dpv:ConsentRevoked"
     return "dpv:ConsentRefused" if answer is Answer.OPT_OUT else NOTHING_SAID

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Select, select, text, tuple_
+from sqlalchemy import func, select, text, tuple_
 from sqlmodel import col
 
 from service.clock import Clock
@@ -24,13 +24,13 @@ from service.db.tables import (
     Send,
 )
 from service.decisions.log.theirs import HELD, MOST_STRETCHES, theirs_of
-from service.domain.instant import format_instant
+from service.domain.instant import Instant, format_instant
 from service.ledger.events import Json
 from service.rights.access.decided import decided_about
-from service.rights.consent_record import YesesBefore, parties, principal
+from service.rights.consent_record import SaidBefore, parties, principal
 from service.rights.handling import Handling
 from service.rights.holds import hold_json, holds_of
-from service.rights.receipts import telling_of
+from service.rights.receipts import has_expired, telling_of
 from service.rights.vocabulary import CONTEXT
 from service.sealing.find import SealedLog
 from service.sealing.period import Period
@@ -91,13 +91,14 @@ class AccessFile:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whose file it is, what holds for them now, and who is to read it.
+    """Whose file it is, what holds for them `now`, and who is to read it.
 
     `for_auditors` has the reasons of legal holds in it, which may be nobody else's business.
     `sealed` are the months of the decision log that are not in the table any more.
     """
 
     artist: Artist
+    now: Instant
     today: Sequence[Json]
     handling: Handling
     origin: str
@@ -185,15 +186,20 @@ async def _own(session: ReadSession, table: Any, subject: str) -> Any:
 async def _consents(session: ReadSession, asked: Asked) -> AsyncIterator[Json]:
     """Yield every record as TS 27560 has it, oldest first, with where its receipt is."""
     telling = await telling_of(session, asked.artist, None, asked.origin)
-    yeses = YesesBefore()
+    before = SaidBefore()
+    same_scope = (col(Consent.use), col(Consent.content), col(Consent.recipient))
+    replaced_at = func.lead(col(Consent.recorded_at), type_=InstantType()).over(
+        partition_by=same_scope, order_by=col(Consent.revision)
+    )
     said = (
-        select(Consent)
+        select(Consent, replaced_at)
         .where(col(Consent.subject) == asked.artist.subject)
         .order_by(col(Consent.revision))
+        .execution_options(yield_per=_AT_ONCE)
     )
-    async for row in await session.stream_scalars(_bounded(said)):
-        yield telling.record(row, yeses)
-        yeses.add(row)
+    async for row, replaced in await session.stream(said):
+        yield telling.record(row, before, expired=has_expired(row, replaced, asked.now))
+        before.add(row)
         session.expunge(row)
 
 
@@ -283,10 +289,6 @@ async def _events(session: ReadSession, subject: str) -> AsyncIterator[Json]:
             "kind": kind,
             "proof": f"/log/proof/{revision}",
         }
-
-
-def _bounded(statement: Select[Any]) -> Select[Any]:
-    return statement.execution_options(yield_per=_AT_ONCE)
 
 
 def _of(subject: str) -> Mapping[str, str]:

@@ -49,9 +49,11 @@ async def prepare(
     async with desk.database.read() as session:
         sealed = await hold_log(session)
         artist = await _artist_for(session, artist_id, listener)
+        later = desk.checker.later(present)
         asked = Asked(
             artist=artist,
-            today=_today(desk.checker.later(present), artist),
+            now=later.now,
+            today=_today(later, artist),
             handling=await Handling.read(session, desk.settings),
             origin=desk.origin,
             for_auditors=listener is None,
