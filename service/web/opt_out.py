@@ -23,7 +23,7 @@ from service.domain.refusal import RefusalKind, refuse
 from service.ledger.append import Write
 from service.ledger.events import Json
 from service.ledger.transaction import Transaction
-from service.notices.channels.opt_out_link import LinkRefusal, OptOutLink
+from service.notices.channels.opt_out_link import LinkRefusal
 from service.web.context import SETTINGS, SIGN_IN, web_of
 from service.web.csrf import require_same_origin
 from service.web.framing import framed
@@ -98,12 +98,9 @@ class OptOutDead:
 
 async def show(request: Request) -> Response:
     """Show what the link is about. Changes nothing, whoever opens it."""
-    link = _link(request)
-    if isinstance(link, LinkRefusal):
-        return await _dead(request, link.value)
-    case = await read_case(web_of(request).database, link)
-    if case is None:
-        return await _dead(request, "erased")
+    case = await _case(request)
+    if isinstance(case, Response):
+        return case
     language = _language(request, case)
     use = language.name_of(case.names, case.version.use)
     now = web_of(request).clock.now()
@@ -128,20 +125,17 @@ async def receipt(request: Request) -> Response:
 
     Whoever has the link reads nothing else by it. Raises Refused where it has said none.
     """
-    link = _link(request)
-    if isinstance(link, LinkRefusal):
-        return await _dead(request, link.value)
-    web = web_of(request)
-    case = await read_case(web.database, link)
-    if case is None or case.artist.artist_id is None:
-        return await _dead(request, "erased")
+    case = await _case(request)
+    if isinstance(case, Response):
+        return case
     at = standing_no(case.records, case.version.use)
     if at is None or not _said_here(case, case.records[at]):
         message = "this link has said no no that stands"
         raise refuse("revision", "unknown_record", message, RefusalKind.UNKNOWN)
-    revision, artist = case.records[at].revision, case.artist.artist_id
+    revision, artist = case.records[at].revision, case.artist.artist_id or ""
     listener = Actor(artist, is_platform=False)
-    response = receipt_file(await web.receipts.receipt_of(artist, revision, listener), revision)
+    found = await web_of(request).receipts.receipt_of(artist, revision, listener)
+    response = receipt_file(found, revision)
     response.headers.update(_HEADERS)
     return response
 
@@ -157,15 +151,11 @@ async def say_no(request: Request) -> Response:
     """Record the no, once, and show that it stands."""
     if not _hides_where_it_was(request):
         require_same_origin(request, web_of(request).settings.public_url)
-    link = _link(request)
-    if isinstance(link, LinkRefusal):
-        return await _dead(request, link.value)
-    web = web_of(request)
-    case = await read_case(web.database, link)
-    if case is None or case.artist.artist_id is None:
-        return await _dead(request, "erased")
-    shown = case.shown(_language(request, case))
-    await web.appender.submit(_no_once(link.subject, case.artist.artist_id, shown))
+    case = await _case(request)
+    if isinstance(case, Response):
+        return case
+    write = _no_once(case.artist, case.shown(_language(request, case)))
+    await web_of(request).appender.submit(write)
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(f"{request.url.path}{query}", HTTPStatus.SEE_OTHER, _HEADERS)
 
@@ -179,8 +169,9 @@ def _hides_where_it_was(request: Request) -> bool:
     return headers.get("sec-fetch-site") is None and headers.get("origin") == "null"
 
 
-def _no_once(subject: str, artist_id: str, shown: Shown) -> Write:
+def _no_once(known: Artist, shown: Shown) -> Write:
     """Record the no, unless it stands already."""
+    subject, artist_id = known.subject, known.artist_id or ""
     statement = Statement(
         Answer.OPT_OUT, Scope(shown.use), CHANNEL, locale=shown.locale, shown=(shown,)
     )
@@ -215,9 +206,16 @@ def _question(case: OptOutCase, language: Language, use: str, now: Instant) -> O
     )
 
 
-def _link(request: Request) -> OptOutLink | LinkRefusal:
+async def _case(request: Request) -> OptOutCase | Response:
+    """Return what the link is about, or the page that says why it does nothing."""
     web = web_of(request)
-    return web.opt_out_links.read(request.path_params["token"], web.clock.now())
+    link = web.opt_out_links.read(request.path_params["token"], web.clock.now())
+    if isinstance(link, LinkRefusal):
+        return await _dead(request, link.value)
+    case = await read_case(web.database, link)
+    if case is None or case.artist.artist_id is None:
+        return await _dead(request, "erased")
+    return case
 
 
 def _language(request: Request, case: OptOutCase) -> Language:
