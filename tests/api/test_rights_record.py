@@ -8,8 +8,11 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 from jinja2 import Environment, FileSystemLoader
+from sqlalchemy import case, func
+from sqlmodel import col
 
 from service.auth.local_issuer import LocalIssuer
+from service.db.tables import DecisionLogRow as Logged
 from service.rights.access import written
 from service.rights.access.written import LANGUAGES
 from tests.api.door import Door, connected, make_clock_movable, open_door
@@ -181,6 +184,20 @@ async def test_what_was_theirs_once_is_in_it(begun: Story) -> None:
     page = await begun.door.ask("GET", "/v1/artists/ana/record?format=html", by=person("ana"))
     assert "<code>sold</code>" in page.text
     assert "Ben" not in page.text
+
+
+@pytest.mark.parametrize("large", [0, 64])
+async def test_large_decisions_are_looked_into_one_by_one(
+    begun: Story, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    """What is found is the same."""
+    for content in (("song",), ("duet", "tune", "song"), ("tune",), ("duet",)):
+        await begun.check(RECOMMENDATION, *content)
+    before = (await record(begun.door, AUDITOR))["decisions"]
+    assert [one["one"] for one in before["latest"]] == ["duet", "duet", "song", "song"]
+    small = case((func.octet_length(col(Logged.outcomes)) <= large, col(Logged.outcomes)))
+    monkeypatch.setattr("service.rights.access.decided._SMALL", small)
+    assert (await record(begun.door, AUDITOR))["decisions"] == before
 
 
 @pytest.mark.parametrize(

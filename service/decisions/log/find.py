@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlalchemy import ColumnElement, Row, Select, and_, func, literal, or_, select, tuple_
@@ -39,7 +40,7 @@ from service.decisions.log.entry import (
     entry_of,
     place_of,
 )
-from service.decisions.log.table import batches_of, logged_columns
+from service.decisions.log.table import batches_of, logged_columns, parts_of
 from service.decisions.log.theirs import Theirs
 from service.decisions.question import About
 from service.domain.assessment import PERMITS, Reason
@@ -55,6 +56,8 @@ _QUICK: Final = SECOND // 10
 _LOOKED_INTO_AT_ONCE: Final = 256
 _BYTES_AT_ONCE: Final = 8 << 20
 _OUTCOMES_AT_ONCE: Final = 100_000
+_NOT_SAID: Final = 10_000
+"""How many outcomes a row is taken to have that does not say it."""
 _WHERE: Final = ("decision_id", "position")
 
 
@@ -291,10 +294,12 @@ def _found_of_theirs(
     """Return the decisions in which something of theirs is taken, each with the first of it."""
     taken = pa.array([reason.value for reason in Reason if takes(reason)])
     first: dict[str, int] = {}
-    for batch in batches_of(logged_columns(rows), _OUTCOMES_AT_ONCE) if rows else ():
-        ours = batch.filter(pc.and_(theirs.among(batch), pc.is_in(batch["reason"], taken)))
-        for name, position in zip(*(ours[n].to_pylist() for n in _WHERE), strict=True):
-            first.setdefault(name, position)
+    numbers = np.array([_NOT_SAID if row.number is None else row.number for row in rows])
+    for part in parts_of(numbers, _OUTCOMES_AT_ONCE):
+        for batch in batches_of(logged_columns(rows[part]), _OUTCOMES_AT_ONCE):
+            ours = batch.filter(pc.and_(theirs.among(batch), pc.is_in(batch["reason"], taken)))
+            for name, position in zip(*(ours[n].to_pylist() for n in _WHERE), strict=True):
+                first.setdefault(name, position)
     return [
         entry_of(row, packing.unpack(row.outcomes), first[row.decision_id])
         for row in rows

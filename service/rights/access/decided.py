@@ -11,14 +11,15 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
-from sqlalchemy import and_, not_, select
+from sqlalchemy import and_, case, func, not_, select
 from sqlmodel import col
 
 from service.clock import Clock
 from service.db.engine import ReadSession
 from service.db.tables import DecisionLogRow as Logged
-from service.decisions.log.table import LOGGED, SCHEMA, batches_of, logged_columns
+from service.decisions.log.table import LOGGED, SCHEMA, batches_of, logged_columns, parts_of
 from service.decisions.log.theirs import Theirs
 from service.decisions.question import About
 from service.domain.instant import SECOND, Duration, Instant, format_instant, to_instant
@@ -31,6 +32,10 @@ MOST_TOLD: Final = 1_000
 PATIENCE: Final[Duration] = 5 * SECOND
 
 _ROWS_AT_ONCE: Final = 64
+_LARGE: Final = 1 << 20
+"""Bytes of outcomes above which a decision is read alone."""
+_NOT_SAID: Final = 10_000
+"""How many outcomes a row is taken to have that does not say it."""
 _OUTCOMES_AT_ONCE: Final = 100_000
 _TOLD: Final = (
     "decision_id",
@@ -117,7 +122,7 @@ async def decided_about(
     found = Decided(whole=theirs.whole)
     moved = sorted((one for one in sealed if one.moved), key=lambda one: one.month, reverse=True)
     async for rows in _newest_first(session, moved):
-        await asyncio.to_thread(_take, found, rows, theirs)
+        await asyncio.to_thread(_take, found, await _with_large(session, rows), theirs)
         if clock.monotonic() > until:
             files_end = moved[0].month.ends if moved else 0
             found.since = max(rows[-1].answered_at, files_end)
@@ -131,18 +136,45 @@ async def decided_about(
     return found
 
 
+_COLUMNS: Final = [col(getattr(Logged, name)) for name in LOGGED]
+_SMALL: Final = case((func.octet_length(col(Logged.outcomes)) <= _LARGE, col(Logged.outcomes)))
+
+
 async def _newest_first(
     session: ReadSession, moved: Sequence[Period]
 ) -> AsyncIterator[Sequence[Any]]:
+    """Yield rows that are in no file, few enough to be taken together.
+
+    Those of large decisions come alone and without their outcomes.
+    """
     instant = col(Logged.answered_at)
     elsewhere = [not_(and_(instant >= one.month.begins, instant < one.month.ends)) for one in moved]
-    columns = [col(getattr(Logged, name)) for name in LOGGED]
-    log = (
-        select(*columns).where(*elsewhere).order_by(instant.desc(), col(Logged.decision_id).desc())
-    )
-    stream = await session.stream(log.execution_options(yield_per=_ROWS_AT_ONCE))
+    rest = [col(getattr(Logged, name)) for name in LOGGED if name != "outcomes"]
+    log = select(*rest, _SMALL.label("outcomes"), col(Logged.number)).where(*elsewhere)
+    newest_first = log.order_by(instant.desc(), col(Logged.decision_id).desc())
+    stream = await session.stream(newest_first.execution_options(yield_per=_ROWS_AT_ONCE))
     async for rows in stream.partitions():
-        yield rows
+        for part in parts_of(np.array([_number(row) for row in rows]), _OUTCOMES_AT_ONCE):
+            yield rows[part]
+
+
+def _number(row: Any) -> int:
+    """Return how many outcomes it has: as it says, or so many that it is taken alone."""
+    if row.outcomes is None:
+        return _OUTCOMES_AT_ONCE
+    return _NOT_SAID if row.number is None else row.number
+
+
+async def _with_large(session: ReadSession, rows: Sequence[Any]) -> Sequence[Any]:
+    """Return rows with the outcomes that were left out of them."""
+    first = rows[0]
+    if first.outcomes is not None:
+        return rows
+    it = (
+        col(Logged.answered_at) == first.answered_at,
+        col(Logged.decision_id) == first.decision_id,
+    )
+    return (await session.execute(select(*_COLUMNS).where(*it))).all()
 
 
 async def _of_month(
