@@ -69,6 +69,13 @@ class StreamReader:
             events.append(await self.next())
         return events
 
+    async def until_reached(self, revision: int) -> list[Event]:
+        """Return all events until the stream has reached a revision; it says where it is anyway."""
+        events = await self.until("reached")
+        while events[-1].data["revision"] < revision:
+            events += await self.until("reached")
+        return events
+
     async def end(self) -> list[Event]:
         """Return all events up to the end of the stream."""
         events = []
