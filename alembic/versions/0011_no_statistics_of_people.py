@@ -30,25 +30,41 @@ PERSONAL = {
 }
 
 
+_SENDS_BY_MESSAGE = "ix_sends_message"
+
+
 def upgrade() -> None:
     """Collect none from now on, and drop those that there are."""
-    # A column that is given the type it has loses its statistics, and is not written anew.
-    op.execute("SET lock_timeout = '2s'")
-    for table, columns in PERSONAL.items():
-        changes = [
-            change
-            for column, kind in columns.items()
-            for change in (
-                f"ALTER COLUMN {column} TYPE {kind}",
-                f"ALTER COLUMN {column} SET STATISTICS 0",
-            )
-        ]
-        op.execute(f"ALTER TABLE {table} {', '.join(changes)}")
+    # One table at a time: writers take some of them in another order. A column that is given the
+    # type it has loses its statistics and is not written anew, but an index of a part of it is.
+    with op.get_context().autocommit_block():
+        op.execute("SET lock_timeout = '2s'")
+        op.drop_index(
+            _SENDS_BY_MESSAGE, table_name="sends", postgresql_concurrently=True, if_exists=True
+        )
+        for table, columns in PERSONAL.items():
+            changes = [
+                change
+                for column, kind in columns.items()
+                for change in (
+                    f"ALTER COLUMN {column} TYPE {kind}",
+                    f"ALTER COLUMN {column} SET STATISTICS 0",
+                )
+            ]
+            op.execute(f"ALTER TABLE {table} {', '.join(changes)}")
+        op.create_index(
+            _SENDS_BY_MESSAGE,
+            "sends",
+            ["message_id"],
+            postgresql_where="message_id IS NOT NULL",
+            postgresql_concurrently=True,
+        )
 
 
 def downgrade() -> None:
     """Let them be collected again."""
-    op.execute("SET lock_timeout = '2s'")
-    for table, columns in PERSONAL.items():
-        changes = [f"ALTER COLUMN {column} SET STATISTICS -1" for column in columns]
-        op.execute(f"ALTER TABLE {table} {', '.join(changes)}")
+    with op.get_context().autocommit_block():
+        op.execute("SET lock_timeout = '2s'")
+        for table, columns in PERSONAL.items():
+            changes = [f"ALTER COLUMN {column} SET STATISTICS -1" for column in columns]
+            op.execute(f"ALTER TABLE {table} {', '.join(changes)}")

@@ -198,11 +198,11 @@ def _agrees(permit: Permit, put: Put | None, parts: Sequence[_Part]) -> bool | N
     """Tell whether the rules say today what was answered, or None where nobody can know."""
     if put is None or put.status is not ContentStatus.ACTIVE:
         return False
-    if any(part.erased for part in parts):
+    found = [part.basis for part in parts if not part.erased]
+    if not parts or not all(basis and basis.reason in PERMITS for basis in found):
+        return False  # one no is enough (R8), whoever else has been erased
+    if len(found) < len(parts):
         return None
-    found = [part.basis for part in parts]
-    if not found or not all(basis and basis.reason in PERMITS for basis in found):
-        return False
     first = found[0]
     answered = (Reason(permit.reason), permit.policy_version)
     return first is not None and (first.reason, first.policy_version or 0) == answered

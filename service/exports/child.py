@@ -23,7 +23,7 @@ from service.ledger.vault import Vault
 from service.sealing.opened import sealed_log
 from service.settings import Settings, read_key
 from service.storage.objects import Objects
-from service.storage.scratch import working_folder
+from service.storage.scratch import working_folder_apart
 
 _REFUSED: Final = 3
 _LOST: Final = 4
@@ -60,7 +60,7 @@ class Child:
         one ends with it, whoever builds the next one there sees to that.
         """
         command = (*self.process.command, taken.export_id, str(taken.fence))
-        with working_folder(Path(tempfile.gettempdir()), WORK) as folder:
+        async with working_folder_apart(Path(tempfile.gettempdir()), WORK) as folder:
             environment = {**self.process.environment, "TMPDIR": str(folder)}
             status, said = await Beside(environment, command).run()
         if status == _LOST:

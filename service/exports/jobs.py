@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, func, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, cast, func, literal, select, tuple_, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped
 from sqlmodel import col
 
@@ -196,8 +197,12 @@ async def try_later(session: WriteSession, taken: Taken, error: str, wait: Durat
 
 
 async def put_back(session: WriteSession, taken: Taken) -> None:
-    """Let another take an export now: that this worker stops is no failure of it."""
-    progress = taken.progress | {"tries": taken.tries - 1}
+    """Let another take an export now: that this worker stops is no failure of it.
+
+    What has been recorded meanwhile, by a process that builds it for this one, stays.
+    """
+    fewer = literal({"tries": taken.tries - 1}, JSONB)
+    progress = cast(col(Export.progress), JSONB).op("||")(fewer)
     await _settle(
         session, taken, {"state": State.QUEUED, "progress": progress, "leased_until": None}
     )

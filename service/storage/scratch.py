@@ -4,13 +4,14 @@ Each is named for the work and held by the process that asked for it: one that n
 over. Another process that works in it loses it with the one that holds it.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 
@@ -28,6 +29,16 @@ def working_folder(scratch: Path, work: str) -> Iterator[Path]:
         with folder as name, _held(Path(name)) as is_ours:
             if is_ours:
                 yield Path(name)
+
+
+@asynccontextmanager
+async def working_folder_apart(scratch: Path, work: str) -> AsyncIterator[Path]:
+    """Yield the same, for whoever answers others meanwhile: what is deleted may be large."""
+    held = ExitStack()
+    try:
+        yield await asyncio.to_thread(held.enter_context, working_folder(scratch, work))
+    finally:
+        await asyncio.to_thread(held.close)
 
 
 def sweep(scratch: Path, work: str) -> None:

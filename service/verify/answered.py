@@ -127,8 +127,9 @@ class DecisionRows:
             for name in _ONCE
         }
         position, follows = numbers(batch["position"]), numbers(before["position"]) + 1
-        if self._in_part:
-            wrong = (position < 0) | same & (position < follows)
+        if self._in_part:  # in order of time, or as it lies in a sealed month
+            alike = same & ~_differ(before["one"], batch["one"])
+            wrong = (position < 0) | alike & (position < follows)
         else:
             wrong = position != np.where(same, follows, 0)
             found["it is there twice, or not in its place"] = ~same & ~_comes_after(before, batch)

@@ -20,7 +20,7 @@ from service.verify.cells import Row, Unread, read_batches
 from service.verify.claims import Placed
 from service.verify.entries import Entries
 from service.verify.finding import CannotLook, Findings, Report, What
-from service.verify.held import Holding, Rows
+from service.verify.held import Holding
 from service.verify.history import History
 from service.verify.known import Known
 from service.verify.leaf import Leaf, instant, read_leaf
@@ -135,8 +135,7 @@ class _Verifying:
         holding = Holding(self._manifest, self._known, self._findings)
         for name in sorted(datasets.keys() - {"events"}, key=holding.order):
             entries = self._rows(datasets.get("events"), counting=False)
-            rows = holding.rows(datasets[name], entries)
-            self._sensible(name, partial(self._hold, datasets[name], rows))
+            self._sensible(name, partial(self._hold, datasets[name], holding, entries))
         for pack in self._manifest.packs:
             self._findings.could_not_see(f"the pack {pack.name}: only the digests of its files")
         return self._findings.report(self._manifest.revision, root)
@@ -148,7 +147,8 @@ class _Verifying:
         except _SENSELESS as error:
             self.altered(name, f"its rows make no sense: {error!r}")
 
-    def _hold(self, dataset: Dataset, rows: Rows) -> None:
+    def _hold(self, dataset: Dataset, holding: Holding, entries: Iterator[Row]) -> None:
+        rows = holding.rows(dataset, entries)
         for batch in self._batches(dataset):
             rows.take(batch)
         rows.end()

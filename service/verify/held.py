@@ -23,7 +23,7 @@ NOT_HELD: Final[Mapping[str, str]] = {
     "content": "content: what it is, whose, and whether any is missing",
     "deliveries": "deliveries: whom they reached, how, and whether any is missing",
     "bounces": "bounces: whom they did not reach, how, and whether any is missing",
-    "decisions": "decisions: who asked and how, and whether any is missing",
+    "decisions": "decisions: who asked and how, whether any is missing, or the last rows of one",
 }
 """What of a dataset no entry says, even where all entries are there."""
 

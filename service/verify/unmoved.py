@@ -34,7 +34,8 @@ SELECT decision_id, answered_at, evaluated_at, revision, client, caller, use, re
 """
 _PERIOD: Final = re.compile(r"(?:19|20|21)[0-9]{2}-(?:0[1-9]|1[0-2])", re.ASCII)
 _MONTHS: Final = 12
-_AT_ONCE: Final = 500
+_AT_ONCE: Final = 50
+"""Rows: one may be about a million content, and have some megabytes."""
 _FILLED_IN: Final = frozenset({"use", "recipient", "about", "number", "reasons", "run", "job"})
 """What the files have of old rows that the rows have not."""
 
@@ -120,11 +121,14 @@ async def _in_files(leaf: Leaf, files: Files) -> AsyncGenerator[_Row]:
             if not await files.fetch(one["name"], path) or digest_of(path) != one["sha256"]:
                 raise _Unknown
             with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(_AT_ONCE):
-                    for row in plain(batch).to_pylist():
-                        yield {
-                            name: _FROM_FILE.get(name, _same)(value) for name, value in row.items()
-                        }
+                for row in _rows_of(file):
+                    yield {name: _FROM_FILE.get(name, _same)(value) for name, value in row.items()}
+
+
+def _rows_of(file: pq.ParquetFile) -> Iterator[_Row]:
+    for group in range(file.num_row_groups):  # never two of them at once
+        for batch in file.iter_batches(_AT_ONCE, row_groups=[group]):
+            yield from plain(batch).to_pylist()
 
 
 async def _compare(

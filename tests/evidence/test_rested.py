@@ -1,24 +1,29 @@
 """What permits rested on is what the rules said of the ledger as it stood then, whatever it was."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow.parquet as pq
+import pytest
 
 from service.db.engine import Database
 from service.decisions.compiled.answers import Answers
 from service.decisions.log import DecisionLog
-from service.domain.assessment import PERMITS, Column
+from service.domain.assessment import PERMITS, Column, Reason
 from service.domain.decision import Decision, Query, decide
-from service.domain.events import ConsentRecorded
+from service.domain.events import ConsentRecorded, ContentStatus
 from service.domain.history import History
 from service.domain.instant import LATEST, SECOND, Instant, to_instant
 from service.domain.interval import Interval
 from service.evidence import licensing
+from service.evidence.basis import Basis
 from service.evidence.grounds import WEAKEST_FIRST, Ground
+from service.evidence.rested import _agrees, _Part
+from service.evidence.standing import Permit
+from service.evidence.stood import Put
 from service.evidence.wanted import PackWanted
 from tests.decisions.log.deciding import decision
 from tests.decisions.test_past import Dated, facts, fold
@@ -190,3 +195,31 @@ async def test_a_decision_that_the_ledger_does_not_bear_out_is_pointed_at(
         right = decide(history, Query(use, "internal", content=content), LATEST // 2)
         answered = (right.reason.value, right.policy_version) == ("window_closed", 1)
         assert (found[content]["why"] == "not_confirmed") is not answered
+
+
+GONE: Final = "erased"
+
+
+@pytest.mark.parametrize(
+    ("bases", "agrees"),
+    [
+        ([GONE], None),
+        ([GONE, Reason.OPTED_IN], None),
+        ([GONE, Reason.OPTED_OUT], False),
+        ([GONE, None], False),
+        ([Reason.OPTED_IN, Reason.OPTED_OUT], False),
+        ([Reason.OPTED_IN, Reason.OPTED_IN], True),
+    ],
+)
+def test_who_is_erased_hides_nobody_elses_no(
+    bases: Sequence[str | None],
+    agrees: bool | None,  # noqa: FBT001 - of a table
+) -> None:
+    """What they said cannot be looked at again; one no of another is enough all the same (R8)."""
+    parts = [
+        _Part("art_1", one == GONE, Basis(Reason(one), 1) if one not in {GONE, None} else None)
+        for one in bases
+    ]
+    permit = Permit(1, "song", Reason.OPTED_IN.value, 1, 1, "dec_1", 9, LATEST, 1, 1)
+    put = Put(1, LATEST, ("art_1",), ContentStatus.ACTIVE)
+    assert _agrees(permit, put, parts) is agrees

@@ -18,6 +18,8 @@ from service.sealing.find import SealedLog
 from service.sealing.period import sealed_periods
 from service.sealing.sealing import Sealer
 from service.storage.objects import Objects, StoreUnavailable
+from service.verify.bundle import verify_bundle
+from service.verify.notes import read_key
 from tests.api.door import make_clock_movable, open_door
 from tests.api.people import AUDITOR, PIPELINE
 from tests.api.story import MUSIC, RECOMMENDATION, Story
@@ -160,6 +162,19 @@ async def test_an_artist_s_decisions_are_looked_up_in_files(months: Months) -> N
         later = await months.office.bundle("decisions", filters={"artist": artist})
         assert {row["one"] for row in later.rows("decisions") if row["artist_id"] is None} == ones
         assert in_order(later) == in_order(months.of_artists[artist])
+
+
+async def test_one_decision_of_an_artist_s_comes_as_it_lies(months: Months) -> None:
+    """What was asked about last may come first: whoever verifies it finds nothing amiss."""
+    first = in_order(months.of_artists["ana"])[0]["answered_at"]
+    until = first + timedelta(microseconds=1)
+    filters = {"artist": "ana", "since": first.isoformat(), "until": until.isoformat()}
+    bundle = await months.office.bundle("decisions", filters=filters)
+    positions = [row["position"] for row in bundle.rows("decisions")]
+    assert len(positions) > 1
+    assert positions != sorted(positions)
+    key = read_key(str(months.office.desk.key.verifier()))
+    assert verify_bundle(bundle.folder, [key]).holds
 
 
 async def test_a_content_and_an_artist_at_once(months: Months) -> None:

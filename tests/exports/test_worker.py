@@ -318,11 +318,13 @@ async def test_who_deletes_an_export_stops_it(office: Office) -> None:
 
 
 async def test_a_worker_that_stops_hands_its_export_back(office: Office) -> None:
-    """At once, and it does not count as a try."""
+    """At once, and it does not count as a try; what a process has made for it stays."""
     export_id = await office.ask("policies")
     begun = asyncio.Event()
 
-    async def for_ever(_: Taken) -> None:
+    async def for_ever(taken: Taken) -> None:
+        async with office.desk.database.keep() as session:
+            await record(session, replace(taken, progress=taken.progress | {"rows": 7}))
         begun.set()
         await asyncio.Event().wait()
 
@@ -331,6 +333,7 @@ async def test_a_worker_that_stops_hands_its_export_back(office: Office) -> None
         assert (await office.status(export_id))["state"] == "running"
     status = await office.status(export_id)
     assert (status["state"], status["progress"]["tries"]) == ("queued", 0)
+    assert status["progress"]["rows"] == 7
     async with office.worker() as worker, asyncio.timeout(20):
         worker.look()
         while (await office.status(export_id))["state"] != "ready":  # noqa: ASYNC110 - it is another process's, as a rule

@@ -126,7 +126,7 @@ class Decisions:
             # All that is sealed is older than all that is not: what lies before a place has been
             # read, whichever side it was on then. Months may have moved to files since.
             place = None if after is None or after[0] < side else after
-            order = _AS_IT_LIES if side == _SEALED and _lies(source) else _BY_TIME
+            order = _AS_IT_LIES if side == _SEALED and _lies(source, place) else _BY_TIME
             async for batch, last in _ended(read(source, theirs, place), order):
                 wanted = narrowed(batch, source)
                 if theirs is not None:
@@ -142,16 +142,20 @@ async def _theirs(source: Source) -> Theirs | None:
     return Theirs.of(subject, await source.beside.fetch(STRETCHES.format(subject="$1"), subject))
 
 
-def _lies(source: Source) -> bool:
-    """Whether what is wanted of sealed months is looked up, and comes as it lies there."""
-    return source.filters.artist is not None and source.filters.content is None
+def _lies(source: Source, after: Place | None) -> bool:
+    """Whether what is wanted of sealed months is looked up, and comes as it lies there.
+
+    What was begun in order of time goes on in it, though the month has moved to files since.
+    """
+    in_time = after is not None and _month_looked_up(after) is None
+    return source.filters.artist is not None and source.filters.content is None and not in_time
 
 
 async def _sealed(
     source: Source, theirs: Theirs | None, after: Place | None
 ) -> AsyncIterator[pa.RecordBatch]:
     wanted = sealed_wanted(source)
-    if _lies(source):
+    if _lies(source, after):
         wanted = replace(wanted, theirs=theirs)
     if after is not None:
         wanted = replace(wanted, since=max(wanted.since or 0, _read_before(after)))
