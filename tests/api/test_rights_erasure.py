@@ -22,7 +22,7 @@ from service.verify.notes import read_key as read_verifier_key
 from tests.api.door import KEY, Door, connected, open_door
 from tests.api.people import AUDITING_PIPELINE, AUDITOR, PLATFORM, person
 from tests.api.story import MUSIC, RECOMMENDATION, Story
-from tests.api.whole_database import changed, everything, fields_with
+from tests.api.whole_database import changed, everything, fields_with, noted_fields
 from tests.storage.killed import files_with
 
 KEY_BYTES: Final = read_key(KEY.get_secret_value())
@@ -124,6 +124,7 @@ async def test_nothing_is_left_of_an_erased_artist(
         await live(Story(door))
         before = await fields_with(movable_url, MARK)
         assert {"artists.name", "private.contacts.email", "consents.channel"} <= before
+        assert before.isdisjoint(await noted_fields(movable_url))
         assert MARK in await everything_opened(door)
         await write_snapshot(snapshots, KEY_BYTES, movable_url, door.services.random_bytes)
         await export(door)

@@ -13,7 +13,7 @@ _SIGNED_NOW_AND_THEN = {"ledger_checkpoints", "ledger_cosignatures"}
 """What the service adds by itself, whatever it is asked meanwhile."""
 
 _NOTED = """
-SELECT format('%s.%s', tablename, attname) FROM pg_stats s
+SELECT concat(nullif(schemaname || '.', 'public.'), tablename, '.', attname) FROM pg_stats s
 WHERE schemaname IN ('public', 'private') AND strpos(s::text, $1) > 0
 """
 
@@ -59,6 +59,13 @@ async def fields_with(database_url: str, mark: str) -> set[str]:
                     if mark in unwrapped(value):
                         found.add(f"{table.fullname}.{name}")
     return found
+
+
+async def noted_fields(database_url: str) -> set[str]:
+    """Return every field of whose values PostgreSQL notes anything to plan by."""
+    async with connected(database_url) as database:
+        await database.execute("ANALYZE")
+        return {row[0] for row in await database.fetch(_NOTED, "")}
 
 
 def unwrapped(value: object) -> str:

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from service.auth.local_issuer import LocalIssuer
+from service.exports.datasets import DATASETS
 from tests.api.door import connected, make_clock_movable, make_issuer, open_door
 from tests.api.people import PIPELINE, PLATFORM, person
 from tests.api.story import MUSIC, RECOMMENDATION, Story
@@ -43,19 +44,7 @@ async def told(
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def everything(told: Office) -> Bundle:
     """Return a bundle of every dataset, narrowed by nothing, with openings, in Parquet."""
-    return await told.bundle(
-        "consents",
-        "artists",
-        "content",
-        "policies",
-        "notices",
-        "deliveries",
-        "bounces",
-        "decisions",
-        "runs",
-        "events",
-        openings=True,
-    )
+    return await told.bundle(*DATASETS, openings=True)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -345,3 +346,30 @@ async def test_an_export_takes_so_many_queries(
         "fetch": len(("runs", "their outcomes", "artists of decisions")),
         "execute": 2 * len(("the snapshot", "the same once more")),
     }
+
+
+_SET: Final = """
+SELECT name, setting FROM pg_settings WHERE name IN
+    ('idle_in_transaction_session_timeout', 'max_parallel_workers_per_gather', 'statement_timeout')
+"""
+
+
+@ONLY_ASKS
+async def test_an_export_takes_its_time_and_nobody_elses_processor(
+    told: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both of its connections: each is told of, and neither is cut off, nor given helpers."""
+    found = dict[int, dict[str, str]]()
+
+    async def looked(_: object, source: Source) -> None:
+        for one in (source.connection, source.beside):
+            found[one.get_server_pid()] = dict(await one.fetch(_SET))
+
+    monkeypatch.setattr("service.exports.datasets.decisions.Decisions.expected", looked)
+    brought = dict[int, int]()
+    office = replace(told, shop=replace(told.shop, bring_along=brought.__setitem__))
+    await office.bundle("decisions")
+    assert list(found) == list(brought)
+    assert len(found) == 2
+    assert all(set(settings.values()) == {"0"} for settings in found.values())
+    assert len(set(brought.values()) - {0}) == 2

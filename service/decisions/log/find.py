@@ -2,10 +2,10 @@
 
 Decisions about one thing alone carry it in a column; those about many are narrowed down by
 everything else, and then looked into. What one artist is looked for with may be many things: those
-are looked up together. Time is walked backwards in slices, each eight times as long
-as the one before for as long as that is quick, so that what is asked about every second costs as
-little as what was asked about once in a year. A page takes a bounded time, and says where it goes
-on: it may be short, or empty, where there was much to look into.
+are looked up together. Time is walked backwards in slices, each eight times as long as the one
+before for as long as that is quick, so that what is asked about every second costs as little as
+what was asked about once in a year. A page takes a bounded time, and says where it goes on: it may
+be short, or empty, where there was much to look into.
 """
 
 import asyncio

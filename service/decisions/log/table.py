@@ -140,7 +140,6 @@ def parts_of(numbers: Positions, most: int) -> Iterator[slice]:
     """
     part, large = np.cumsum(np.clip(numbers, 1, most)) // most, numbers >= most
     begins = np.diff(part, prepend=-1) != 0
-    begins[:1] = True
     begins |= large
     begins[1:] |= large[:-1]
     for start, end in pairwise([*np.flatnonzero(begins).tolist(), len(numbers)]):
